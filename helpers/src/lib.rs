@@ -1,0 +1,36 @@
+//! What the notebooks of this workbook import.
+//!
+//! A notebook's setup cell is two lines:
+//!
+//! ```text
+//! :dep helpers = { path = "../helpers" }
+//! use helpers::prelude::*;
+//! ```
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`measure`] | time a piece of work honestly: warm-up, repeats, median and spread |
+//! | [`figures`] | one line from data to an inline figure |
+//! | [`display`] | how a value reaches the notebook |
+//! | [`progress`] | milestones of long work |
+//! | [`machine`] | what this machine is |
+//! | [`check`] | ✓ and ✗ for exercises |
+//! | [`xrays`] | the chest X-rays: a folder, the Kaggle zip, or a synthetic set |
+//! | [`resize`] | one X-ray file to a small grey thumbnail |
+//! | [`python`] | a Python snippet, run in the workbook's own Python |
+
+pub mod check;
+pub mod display;
+pub mod figures;
+pub mod machine;
+pub mod measure;
+pub mod paths;
+pub mod prelude;
+pub mod progress;
+pub mod python;
+pub mod resize;
+pub mod xrays;
+
+// Notebooks use these through the prelude. Cells must not have copies of their
+// own: a second rayon or tokio in a process has its own thread pool.
+pub use {image, rayon, serde, serde_json, tokio};

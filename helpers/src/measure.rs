@@ -1,0 +1,420 @@
+//! Time a piece of work honestly.
+//!
+//! One run is not a measurement. [`Comparison::measure`] warms up, repeats, keeps every run, and
+//! checks that every variant computed the same result, because a fast wrong answer is no answer.
+
+use std::fmt;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// The runs of one variant. All times are seconds for one call of the work.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// What was timed, as it appears in figures.
+    pub name: String,
+    /// Wall-clock seconds of one call, one entry per run.
+    pub wall: Vec<f64>,
+    /// CPU seconds of one call, all threads of this process together, one entry per run.
+    /// Empty where it is not known (Python's side of a comparison).
+    pub cpu: Vec<f64>,
+    /// Calls per run; more than 1 where a single call is too short for the clock.
+    pub calls: u32,
+}
+
+impl Timing {
+    /// The middle wall time in seconds; NaN when there are no runs.
+    pub fn median(&self) -> f64 {
+        median(&self.wall)
+    }
+
+    /// How far the runs lie apart: (slowest − fastest) / median, wall time. 0.1 means 10 %.
+    pub fn spread(&self) -> f64 {
+        let (low, high) = self.range();
+        (high - low) / self.median()
+    }
+
+    /// Fastest and slowest wall time in seconds.
+    pub fn range(&self) -> (f64, f64) {
+        self.wall
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &t| {
+                (low.min(t), high.max(t))
+            })
+    }
+
+    /// How many processors were busy on average: CPU time over wall time, medians.
+    pub fn busy_cores(&self) -> f64 {
+        median(&self.cpu) / self.median()
+    }
+
+    /// Advice for the reader where the runs cannot be trusted.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        if self.wall.len() >= 3 && self.spread() > 0.5 {
+            warnings.push(Warning::Noisy {
+                spread: self.spread(),
+            });
+        }
+        if self.calls == 1 && self.median() < 50e-6 {
+            warnings.push(Warning::TooShort {
+                median: self.median(),
+            });
+        }
+        warnings
+    }
+}
+
+impl AsRef<Timing> for Timing {
+    fn as_ref(&self) -> &Timing {
+        self
+    }
+}
+
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, high) = self.range();
+        write!(
+            f,
+            "{}: median {} of {} runs ({} to {})",
+            self.name,
+            seconds(self.median()),
+            self.wall.len(),
+            seconds(low),
+            seconds(high)
+        )
+    }
+}
+
+/// Why a timing should not be trusted, in words that say what to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Warning {
+    /// The runs differ by more than half of their median.
+    Noisy {
+        /// See [`Timing::spread`].
+        spread: f64,
+    },
+    /// The work is shorter than the clock and the call around it can resolve.
+    TooShort {
+        /// Median seconds.
+        median: f64,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::Noisy { spread } => write!(
+                f,
+                "the runs differ by {:.0} %: something else is using this machine; close it and run the cell again",
+                spread * 100.0
+            ),
+            Warning::TooShort { median } => write!(
+                f,
+                "{} is too short to time alone; give the work more items",
+                seconds(*median)
+            ),
+        }
+    }
+}
+
+/// Several ways to do the same work, timed under the same rules.
+///
+/// `T` is the work's result. The first variant's result is kept, and every later one must equal it.
+///
+/// ```
+/// use helpers::measure::Comparison;
+///
+/// let numbers: Vec<u64> = (0..10_000).collect();
+/// let mut sum = Comparison::new("Sum of 10,000 numbers", 5);
+/// sum.measure("for loop", || {
+///     let mut total = 0;
+///     for n in &numbers {
+///         total += n;
+///     }
+///     total
+/// });
+/// sum.measure("iterator", || numbers.iter().sum());
+/// assert_eq!(sum.timings().len(), 2);
+/// ```
+#[derive(Debug)]
+pub struct Comparison<T> {
+    title: String,
+    runs: usize,
+    expected: Option<(String, T)>,
+    timings: Vec<Timing>,
+}
+
+impl<T: Send + PartialEq> Comparison<T> {
+    /// A comparison with `runs` timed runs per variant (at least 1), after one warm-up each.
+    pub fn new(title: &str, runs: usize) -> Self {
+        Comparison {
+            title: title.to_owned(),
+            runs: runs.max(1),
+            expected: None,
+            timings: Vec::new(),
+        }
+    }
+
+    /// Times one variant and prints its median and spread.
+    ///
+    /// Measuring a name again replaces its old timing, so a cell can be run again. The work runs
+    /// on a fresh thread: a cell that follows a top-level `.await` sits inside a runtime, where
+    /// blocking work would panic.
+    ///
+    /// # Panics
+    ///
+    /// If the work panics, or if its result differs from the first variant's.
+    pub fn measure(&mut self, name: &str, mut work: impl FnMut() -> T + Send) -> &Timing {
+        let runs = self.runs;
+        let (timing, result) = std::thread::scope(|scope| {
+            let worker = scope.spawn(move || time(name, runs, &mut work));
+            match worker.join() {
+                Ok(outcome) => outcome,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        });
+        match &self.expected {
+            Some((first, value)) if *first != name => assert!(
+                *value == result,
+                "“{name}” computed a different result than “{first}”: times of different work say nothing"
+            ),
+            // The first variant again, perhaps after an edit: its result is the new reference.
+            _ => self.expected = Some((name.to_owned(), result)),
+        }
+        println!("{timing}");
+        self.add(timing)
+    }
+
+    /// Adds runs that were timed elsewhere, such as Python's.
+    pub fn add(&mut self, timing: Timing) -> &Timing {
+        for warning in timing.warnings() {
+            println!("  note: {warning}");
+        }
+        let place = match self.timings.iter().position(|t| t.name == timing.name) {
+            Some(old) => {
+                self.timings[old] = timing;
+                old
+            }
+            None => {
+                self.timings.push(timing);
+                self.timings.len() - 1
+            }
+        };
+        &self.timings[place]
+    }
+}
+
+impl<T> Comparison<T> {
+    /// What is compared.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// All timings so far, in the order in which they were first measured.
+    pub fn timings(&self) -> &[Timing] {
+        &self.timings
+    }
+
+    /// The timing of one variant.
+    ///
+    /// # Panics
+    ///
+    /// If no variant has that name; the message lists the names there are.
+    pub fn timing(&self, name: &str) -> &Timing {
+        self.timings
+            .iter()
+            .find(|t| t.name == name)
+            .unwrap_or_else(|| {
+                let names: Vec<&str> = self.timings.iter().map(|t| t.name.as_str()).collect();
+                panic!("no variant “{name}” was measured; there are: {names:?}")
+            })
+    }
+
+    /// How many times faster `fast` is than `slow` (ratio of medians).
+    pub fn speedup(&self, slow: &str, fast: &str) -> f64 {
+        self.timing(slow).median() / self.timing(fast).median()
+    }
+
+    /// The first variant's result.
+    pub fn result(&self) -> Option<&T> {
+        self.expected.as_ref().map(|(_, value)| value)
+    }
+}
+
+/// A run shorter than this is repeated inside the run, so that the clock's own cost vanishes.
+const SHORTEST_RUN: Duration = Duration::from_millis(2);
+
+/// Times `work` on the calling thread: one warm-up, then `runs` runs.
+fn time<T>(name: &str, runs: usize, work: &mut impl FnMut() -> T) -> (Timing, T) {
+    let start = Instant::now();
+    let result = black_box(work());
+    let once = start.elapsed();
+
+    // The warm-up call is the slowest (cold caches); find the number of calls from warm ones.
+    let mut calls: u32 = 1;
+    if once < SHORTEST_RUN {
+        loop {
+            let start = Instant::now();
+            for _ in 0..calls {
+                black_box(work());
+            }
+            let took = start.elapsed();
+            if took >= SHORTEST_RUN || calls >= 1 << 24 {
+                break;
+            }
+            calls *= 2;
+        }
+    }
+
+    let (mut wall, mut cpu) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
+    for _ in 0..runs {
+        let (start, cpu_start) = (Instant::now(), cpu_time());
+        for _ in 0..calls {
+            black_box(work());
+        }
+        let (took, cpu_took) = (start.elapsed(), cpu_time() - cpu_start);
+        wall.push(took.as_secs_f64() / f64::from(calls));
+        cpu.push(cpu_took.as_secs_f64() / f64::from(calls));
+    }
+    let timing = Timing {
+        name: name.to_owned(),
+        wall,
+        cpu,
+        calls,
+    };
+    (timing, result)
+}
+
+/// CPU time that all threads of this process have used so far.
+pub fn cpu_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid, writable timespec, and the call only writes to it.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    if status != 0 {
+        return Duration::ZERO;
+    }
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The middle of `values`, the mean of the two middle ones for an even count, NaN for none.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
+    }
+}
+
+/// Seconds as a person writes them: `1.53 s`, `27.4 ms`, `310 µs`, `48.1 ns`.
+pub fn seconds(value: f64) -> String {
+    let (scaled, unit) = match value.abs() {
+        v if !v.is_finite() => return "no time".to_owned(),
+        v if v >= 1.0 => (value, "s"),
+        v if v >= 1e-3 => (value * 1e3, "ms"),
+        v if v >= 1e-6 => (value * 1e6, "µs"),
+        _ => (value * 1e9, "ns"),
+    };
+    let decimals = match scaled.abs() {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{scaled:.decimals$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timing(wall: &[f64]) -> Timing {
+        Timing {
+            name: "t".into(),
+            wall: wall.to_vec(),
+            cpu: vec![],
+            calls: 1,
+        }
+    }
+
+    #[test]
+    fn the_median_ignores_one_slow_run() {
+        assert_eq!(median(&[1.0, 100.0, 2.0]), 2.0);
+        assert_eq!(median(&[1.0, 3.0]), 2.0);
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn seconds_keep_three_digits() {
+        assert_eq!(seconds(1.5349), "1.53 s");
+        assert_eq!(seconds(0.0274), "27.4 ms");
+        assert_eq!(seconds(310e-6), "310 µs");
+        assert_eq!(seconds(48.1e-9), "48.1 ns");
+        assert_eq!(seconds(f64::NAN), "no time");
+    }
+
+    #[test]
+    fn short_work_is_repeated_within_a_run() {
+        let mut comparison = Comparison::new("tiny", 3);
+        let timing = comparison.measure("add", || black_box(1) + black_box(2));
+        assert!(timing.calls > 1);
+        assert!(timing.median() > 0.0);
+        assert_eq!(timing.wall.len(), 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "computed a different result")]
+    fn variants_must_agree() {
+        let mut comparison = Comparison::new("disagree", 1);
+        comparison.measure("one", || 1);
+        comparison.measure("two", || 2);
+    }
+
+    #[test]
+    fn a_variant_can_be_measured_again() {
+        let mut comparison = Comparison::new("again", 1);
+        comparison.measure("one", || 1);
+        comparison.measure("one", || 2);
+        assert_eq!(comparison.timings().len(), 1);
+        assert_eq!(comparison.result(), Some(&2));
+    }
+
+    #[test]
+    #[should_panic(expected = "there are: [\"one\"]")]
+    fn an_unknown_variant_names_the_known_ones() {
+        let mut comparison = Comparison::new("names", 1);
+        comparison.measure("one", || 1);
+        comparison.timing("uno");
+    }
+
+    #[test]
+    fn warnings_say_what_to_do() {
+        let noisy = timing(&[1.0, 1.1, 2.0]);
+        assert!(matches!(noisy.warnings()[..], [Warning::Noisy { .. }]));
+        assert!(
+            noisy.warnings()[0]
+                .to_string()
+                .contains("run the cell again")
+        );
+        assert!(timing(&[1.0, 1.01, 1.02]).warnings().is_empty());
+        assert!(matches!(
+            timing(&[1e-6]).warnings()[..],
+            [Warning::TooShort { .. }]
+        ));
+    }
+
+    #[test]
+    fn cpu_time_counts_work_and_not_sleep() {
+        let mut comparison = Comparison::new("sleep", 1);
+        let slept = comparison.measure("sleep", || {
+            std::thread::sleep(Duration::from_millis(60));
+        });
+        // Other tests of this process may be busy at the same time, so only the wall time
+        // has a bound that always holds.
+        assert!(slept.median() >= 0.06);
+        assert_eq!(slept.cpu.len(), 1);
+    }
+}

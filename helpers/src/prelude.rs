@@ -1,0 +1,15 @@
+//! Everything a notebook names, in one `use`.
+
+pub use crate::check::*;
+pub use crate::display::*;
+pub use crate::figures::*;
+pub use crate::machine::*;
+pub use crate::measure::*;
+pub use crate::progress::*;
+pub use crate::python::*;
+pub use crate::resize::*;
+pub use crate::xrays::*;
+pub use crate::{image, rayon, serde, serde_json, tokio};
+
+pub use rayon::prelude::*;
+pub use std::time::{Duration, Instant};
