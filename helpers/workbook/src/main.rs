@@ -1,1 +1,116 @@
-fn main() {}
+//! The command `cargo workbook`.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`layout`] | where everything is; all of it inside the workbook's folder |
+//! | [`environment`] | JupyterLab and the Python packages, in `.venv` or a conda environment |
+//! | [`toolchain`] | which Rust compiles the cells, in which clean environment |
+//! | [`seed`] | the compiled dependencies that every kernel starts from |
+//! | [`kernel`] | starts one kernel on its own copy of the seed, and tidies up after it |
+//! | [`setup`] | the steps that make all of this, each skipped when it is done |
+//! | [`lab`], [`run`], [`reset`], [`doctor`], [`clean`] | one command each |
+//! | [`verdict`] | which executed cells failed, and why |
+//! | [`ui`] | progress and tables on the terminal |
+
+mod clean;
+mod doctor;
+mod environment;
+mod kernel;
+mod lab;
+mod layout;
+mod reset;
+mod run;
+mod seed;
+mod setup;
+mod toolchain;
+mod ui;
+mod verdict;
+
+// helpers stays out of this program's dependencies (its image and plotting crates would be built
+// twice on a reader's machine); this one module of it needs only std.
+#[path = "../../src/machine.rs"]
+#[allow(dead_code)]
+mod machine;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Parallel and asynchronous data processing, in Rust, in Jupyter.
+///
+/// Without a command: set up what is missing, then open JupyterLab on the workbook.
+#[derive(Parser)]
+#[command(name = "cargo workbook", bin_name = "cargo workbook", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Passed on to `jupyter lab`, such as `-- --port 9999`
+    #[arg(last = true)]
+    jupyter_arguments: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make what is missing: the Python packages, the kernel, the compiled dependencies
+    Setup,
+    /// Open JupyterLab on the workbook (what `cargo workbook` alone does)
+    Lab {
+        /// Passed on to `jupyter lab`, such as `-- --port 9999`
+        #[arg(last = true)]
+        jupyter_arguments: Vec<String>,
+    },
+    /// Execute notebooks without a browser and say which cells failed
+    ///
+    /// Ends with exit code 1 if any cell failed. A panic, an early end by `?` and anything else
+    /// on standard error count as failures, although Jupyter reports such cells as fine.
+    Run(run::Arguments),
+    /// Bring chapters back to how they were published; edited ones are kept beside them
+    Reset {
+        /// Chapters such as `06` or `06-image-processing.ipynb`; all that were changed if none
+        chapters: Vec<String>,
+    },
+    /// Say what is installed, what is missing, and the command that mends it
+    Doctor,
+    /// Remove everything that the workbook made on this machine
+    Clean {
+        /// Keep the Python environment and the kernel program; remove the rest
+        #[arg(long)]
+        keep_environment: bool,
+    },
+    /// Start one kernel (Jupyter calls this)
+    #[command(hide = true)]
+    Kernel(kernel::Arguments),
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let layout = layout::Layout::of_this_workbook();
+    match cli.command {
+        None => lab::open(&layout, &cli.jupyter_arguments),
+        Some(Command::Lab { jupyter_arguments }) => lab::open(&layout, &jupyter_arguments),
+        Some(Command::Setup) => {
+            setup::ensure(&layout)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Run(arguments)) => run::run(&layout, arguments),
+        Some(Command::Reset { chapters }) => reset::reset(&layout, &chapters),
+        Some(Command::Doctor) => doctor::doctor(&layout),
+        Some(Command::Clean { keep_environment }) => clean::clean(&layout, keep_environment),
+        Some(Command::Kernel(arguments)) => kernel::serve(&layout, arguments),
+    }
+}
+
+/// The program that Jupyter starts: this one, at a place that `cargo clean` does not touch.
+fn this_program() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?)
+}

@@ -1,0 +1,203 @@
+//! Starts one kernel on its own copy of the seed, and tidies up after it.
+//!
+//! Two kernels must not share a project folder (each writes its cells there), so each gets one
+//! under `target/workbook/kernels`. This program stays as the kernel's parent: when the kernel
+//! ends, or whoever started it is gone, the folder and every process of the kernel go too.
+
+use crate::layout::Layout;
+use crate::seed;
+use crate::this_program;
+use crate::toolchain::{Toolchain, clean_environment};
+use anyhow::{Context, Result};
+use std::fs::{self, File, TryLockError};
+use std::os::unix::process::{CommandExt, parent_id};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A folder to compile in, in place of a copy of the seed: how the seed itself is built.
+pub const FOLDER_VARIABLE: &str = "WORKBOOK_KERNEL_FOLDER";
+
+/// The place of this program, for helpers, which starts other parts of it.
+const PROGRAM_VARIABLE: &str = "WORKBOOK_PROGRAM";
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The kernel program
+    #[arg(long)]
+    evcxr: PathBuf,
+    /// The file in which Jupyter says where to listen
+    connection_file: PathBuf,
+}
+
+/// Runs a kernel until it ends.
+pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
+    sweep(layout)?;
+    let home = Home::make(layout)?;
+    let folder = match std::env::var_os(FOLDER_VARIABLE) {
+        Some(chosen) => PathBuf::from(chosen),
+        None => {
+            if layout.seed().exists() {
+                seed::link_copy(&layout.seed(), &home.folder)?;
+            }
+            home.folder.clone()
+        }
+    };
+    let log_file = home.folder.join("kernel.log");
+    let mut command = Command::new(&arguments.evcxr);
+    command
+        .arg("--control_file")
+        .arg(&arguments.connection_file)
+        // Its own words, and cargo's at every cell, are of use only when it fails.
+        .stdout(Stdio::null())
+        .stderr(File::create(&log_file)?);
+    clean_environment(&mut command);
+    command
+        .env("PATH", Toolchain::find()?.path())
+        .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
+        .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
+        .env(PROGRAM_VARIABLE, this_program()?);
+    die_with_parent(&mut command);
+
+    let parent = parent_id();
+    let mut child = command.spawn().with_context(|| {
+        format!(
+            "the kernel program {} did not start; `cargo workbook setup` installs it",
+            arguments.evcxr.display()
+        )
+    })?;
+    forward_signals(child.id() as i32);
+    std::thread::spawn(move || end_with(parent));
+    let status = child.wait()?;
+    if status.code().is_some_and(|code| code != 0) {
+        eprint!("{}", fs::read_to_string(&log_file).unwrap_or_default());
+    }
+    drop(home);
+    end_process_group();
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// A kernel's folder. The lock tells everyone that the kernel lives; the system lets go of it
+/// however this program ends.
+struct Home {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Home {
+    fn make(layout: &Layout) -> Result<Self> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let name = format!("{}-{}", std::process::id(), now.as_nanos());
+        let folder = layout.kernels().join(name);
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("{} cannot be made (is the disk full?)", folder.display()))?;
+        let lock = File::create(folder.join("lock"))?;
+        lock.lock()?;
+        Ok(Home {
+            folder,
+            _lock: lock,
+        })
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept up by the next kernel.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Removes the folders of kernels that were killed. Returns how many kernels are alive.
+pub fn sweep(layout: &Layout) -> Result<usize> {
+    let mut alive = 0;
+    let Ok(entries) = fs::read_dir(layout.kernels()) else {
+        return Ok(0);
+    };
+    for entry in entries.flatten() {
+        let folder = entry.path();
+        if is_alive(&folder) {
+            alive += 1;
+        } else {
+            let _ = fs::remove_dir_all(&folder);
+        }
+    }
+    Ok(alive)
+}
+
+fn is_alive(folder: &Path) -> bool {
+    match File::open(folder.join("lock")) {
+        Ok(lock) => matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+        // A folder without a lock is one that is just being made, or the rest of a removal.
+        Err(_) => fs::metadata(folder)
+            .and_then(|m| m.modified())
+            .is_ok_and(|made| made.elapsed().unwrap_or_default() < Duration::from_secs(60)),
+    }
+}
+
+/// Asks the system to kill the kernel when this program is killed.
+fn die_with_parent(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the closure runs between fork and exec and makes one system call, which is allowed
+    // there; it touches no memory of the parent.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
+}
+
+static CHILD: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn kill_child(_signal: libc::c_int) {
+    let child = CHILD.load(Ordering::Relaxed);
+    if child > 0 {
+        // SAFETY: kill may be called from a signal handler, and the child has not been waited
+        // for yet when this can run with its number set: the program ends right after the wait.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+    }
+}
+
+/// An interrupt is the kernel's business (Jupyter sends it as a message); a request to end ends
+/// the kernel, and with it this program, which then tidies up.
+fn forward_signals(child: i32) {
+    CHILD.store(child, Ordering::Relaxed);
+    let handler = kill_child as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    // SAFETY: the handler only reads an atomic and calls kill.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+        libc::signal(libc::SIGTERM, handler);
+        libc::signal(libc::SIGHUP, handler);
+    }
+}
+
+/// Ends the kernel when the process that started it is gone: a killed JupyterLab must not leave
+/// kernels behind.
+fn end_with(parent: u32) {
+    while parent_id() == parent {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    kill_child(libc::SIGTERM);
+}
+
+/// Kills what the kernel left running, such as a cell in an endless loop. Jupyter starts each
+/// kernel as the leader of a process group of its own; in any other group this does nothing.
+fn end_process_group() {
+    // SAFETY: these calls only read and use process numbers. The group is this program's own.
+    unsafe {
+        let own = libc::getpid();
+        if libc::getpgrp() == own {
+            // This program is in the group too, and has nothing left to do.
+            libc::kill(-own, libc::SIGKILL);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+"""Executes one notebook on its kernel and reports each cell as a line of JSON.
+
+What counts as a failure is decided by the caller (verdict.rs); this only tells what happened.
+The request comes as JSON on standard input.
+"""
+
+import asyncio
+import json
+import queue
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+# Output of a thread can come after its cell has ended; so long it is waited for.
+LATE_OUTPUT_SECONDS = 0.05
+LAST_OUTPUT_SECONDS = 0.5
+
+
+def tell(event, **facts):
+    print(json.dumps({"event": event, **facts}), flush=True)
+
+
+def kinds(outputs):
+    """What a reader sees of a cell's outputs: 'text', 'html', 'figure'."""
+    seen = set()
+    for output in outputs:
+        if output.get("metadata", {}).get("workbook") == "stamp":
+            continue
+        if output["output_type"] == "stream" and output["name"] == "stdout":
+            seen.add("text")
+        data = output.get("data", {})
+        html = "".join(data.get("text/html", ""))
+        if html:
+            seen.add("figure" if "<img" in html else "html")
+        elif data:
+            seen.add("text")
+    return sorted(seen)
+
+
+class Run:
+    def __init__(self, request):
+        self.request = request
+        if "notebook" in request:
+            self.notebook = nbformat.read(request["notebook"], as_version=4)
+        else:
+            cells = [nbformat.v4.new_code_cell(source) for source in request["cells"]]
+            self.notebook = nbformat.v4.new_notebook(cells=cells)
+        self.client = NotebookClient(
+            self.notebook,
+            timeout=request["timeout"],
+            startup_timeout=180,
+            kernel_name="rust",
+            allow_errors=True,
+            record_timing=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": request["folder"]}},
+        )
+        # The message id of each execution, to give late output to the cell it came from.
+        self.owners = {}
+
+    async def execute(self):
+        started = time.monotonic()
+        async with self.client.async_setup_kernel():
+            self.follow_executions()
+            self.project = self.find_project()
+            tell("ready", seconds=time.monotonic() - started)
+            alive = True
+            code_cells = [
+                (index, cell)
+                for index, cell in enumerate(self.notebook.cells)
+                if cell.cell_type == "code" and cell.source.strip()
+            ]
+            for number, (index, cell) in enumerate(code_cells, 1):
+                alive = await self.execute_cell(number, len(code_cells), index, cell)
+                if not alive:
+                    break
+            if alive:
+                await self.flush(code_cells)
+            else:
+                # Nothing more is to be had from this kernel: do not wait for it to say goodbye.
+                await self.client.km.shutdown_kernel(now=True)
+
+    def follow_executions(self):
+        execute = self.client.kc.execute
+
+        def noting(*arguments, **options):
+            message_id = execute(*arguments, **options)
+            self.owners[message_id] = self.current
+            return message_id
+
+        self.client.kc.execute = noting
+
+    def find_project(self):
+        """The folder in which this kernel compiles, to see when a cell was compiled."""
+        pid = self.client.km.provisioner.pid
+        folders = list(Path(self.request["kernels"]).glob(f"{pid}-*/cells"))
+        return folders[0] if folders else None
+
+    def newest_cell(self):
+        """When the newest compiled cell was written."""
+        if self.project is None:
+            return None
+        times = [so.stat().st_mtime for so in self.project.glob("target/*/debug/libcode_*")]
+        return max(times, default=None)
+
+    async def execute_cell(self, number, count, index, cell):
+        self.current = (cell, index)
+        published = kinds(cell.outputs)
+        cell.outputs = []
+        tell("start", number=number, count=count, first_line=cell.source.strip().splitlines()[0])
+        begun_wall, begun = time.time(), time.monotonic()
+        status, detail = "ok", ""
+        try:
+            await self.client.async_execute_cell(cell, index)
+        except CellTimeoutError:
+            status = "timeout"
+        except DeadKernelError:
+            status = "dead"
+        seconds = time.monotonic() - begun
+        if status in ("ok", "error"):
+            await self.drain(LATE_OUTPUT_SECONDS)
+        newest = self.newest_cell()
+        compiled = newest - begun_wall if newest and newest >= begun_wall else None
+        for output in cell.outputs:
+            if output["output_type"] == "error":
+                status = "error"
+                detail = f"{output['ename']}: {output['evalue']}\n" + "\n".join(output["traceback"])
+        self.tell_cell("cell", number, cell, published, status, detail, seconds, compiled)
+        return status not in ("timeout", "dead")
+
+    def tell_cell(self, event, number, cell, published, status, detail, seconds, compiled):
+        tell(
+            event,
+            number=number,
+            status=status,
+            detail=detail,
+            stderr="".join(
+                output["text"]
+                for output in cell.outputs
+                if output["output_type"] == "stream" and output["name"] == "stderr"
+            ),
+            tags=cell.metadata.get("tags", []),
+            kinds=kinds(cell.outputs),
+            published=published,
+            seconds=seconds,
+            compiled=compiled,
+        )
+
+    async def drain(self, patience):
+        while True:
+            try:
+                message = await self.client.kc.get_iopub_msg(timeout=patience)
+            except queue.Empty:
+                return
+            owner = self.owners.get(message["parent_header"].get("msg_id"))
+            if owner and message["msg_type"] in ("stream", "execute_result", "error"):
+                self.client.process_message(message, *owner)
+
+    async def flush(self, code_cells):
+        """Waits for what threads print after the last cell, and counts it to that cell."""
+        if not code_cells:
+            return
+        last = code_cells[-1][1]
+        before = len(last.outputs)
+        await self.drain(LAST_OUTPUT_SECONDS)
+        if len(last.outputs) > before:
+            self.tell_cell("late", len(code_cells), last, [], "ok", "", 0.0, None)
+
+    def write(self, path):
+        stamp = self.request["stamp"]
+        self.notebook.metadata["workbook"] = {"saved_on": stamp}
+        for cell in self.notebook.cells:
+            cell.metadata.pop("execution", None)
+            if cell.cell_type == "code" and self.has_numbers(cell.outputs):
+                note = f"Saved output, from {stamp}. Run the cell to see your machine's."
+                cell.outputs.append(
+                    nbformat.v4.new_output(
+                        "display_data",
+                        data={"text/html": f"<small><i>{note}</i></small>", "text/plain": note},
+                        metadata={"workbook": "stamp"},
+                    )
+                )
+        nbformat.write(self.notebook, path)
+
+    @staticmethod
+    def has_numbers(outputs):
+        """Whether the text holds something measured. Figures carry their own stamp."""
+        units = (" ns", " µs", " ms", " s ", " s,", " s\n", "×", " MB", " GB")
+        text = "".join(output.get("text", "") for output in outputs)
+        return any(unit in text for unit in units)
+
+
+def main():
+    run = Run(json.load(sys.stdin))
+    try:
+        asyncio.run(run.execute())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if "output" in run.request:
+        run.write(run.request["output"])
+    tell("end")
+
+
+main()

@@ -1,0 +1,353 @@
+//! The compiled dependencies that every kernel starts from.
+//!
+//! The kernel program compiles each cell as the crate `ctx` in a Cargo project of its own, and on
+//! its own it would compile every dependency again for each notebook. The seed is such a project
+//! in which a first notebook has already run. A kernel gets a copy that costs almost nothing:
+//! files that nobody writes to are hard links.
+//!
+//! The kernel program also rewrites that project's list of dependencies several times (it starts
+//! with an empty one, and tries each `:dep` alone), and cargo then forgets the versions it had
+//! locked. So the project is a member of a workspace, beside a second package that always
+//! depends on helpers: the lock file is the workspace's, and the versions stay. Without that a
+//! kernel would ask the registry at each start, and compile everything again whenever a
+//! dependency has a new release.
+
+use crate::environment::Environment;
+use crate::layout::Layout;
+use crate::run;
+use crate::toolchain::Toolchain;
+use crate::ui::Step;
+use anyhow::{Context, Result, bail};
+use std::collections::HashSet;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The cells that a seed has run. The first two lines are every chapter's setup cell; the last
+/// cell makes the kernel add its own tokio to the project, which would otherwise cost the reader
+/// some seconds at the first `.await`.
+const FIRST_CELLS: [&str; 3] = [
+    ":dep helpers = { path = \"../helpers\" }\nuse helpers::prelude::*;",
+    "let warm = machine().cores;",
+    "tokio::time::sleep(Duration::from_millis(1)).await;",
+];
+
+/// Where the kernel compiles, within a copy of the seed.
+pub const CELLS: &str = "cells";
+
+/// The package that keeps helpers' dependencies locked.
+const VERSIONS: &str = "versions";
+
+/// Compiled like a release build. `incremental` makes an edited cell compile faster.
+const WORKSPACE: &str = r#"[workspace]
+resolver = "3"
+members = ["cells", "versions"]
+
+[profile.dev]
+opt-level = 3
+debug = false
+strip = "debuginfo"
+rpath = true
+debug-assertions = false
+overflow-checks = false
+codegen-units = 16
+incremental = true
+"#;
+
+fn versions_manifest(layout: &Layout) -> String {
+    format!(
+        "[package]\nname = \"versions\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+         [dependencies]\nhelpers = {{ path = {:?} }}\n",
+        layout.helpers()
+    )
+}
+
+/// A workspace in which nothing is compiled yet.
+fn make_workspace(layout: &Layout, folder: &Path) -> Result<()> {
+    let library = folder.join(VERSIONS).join("src");
+    fs::create_dir_all(&library)?;
+    fs::write(library.join("lib.rs"), "")?;
+    fs::write(
+        folder.join(VERSIONS).join("Cargo.toml"),
+        versions_manifest(layout),
+    )?;
+    fs::write(folder.join("Cargo.toml"), WORKSPACE)?;
+    fs::create_dir_all(folder.join(CELLS))?;
+    Ok(())
+}
+
+/// What the seed was made from. A kernel compiles anything that differs again, so a seed with
+/// another key still works, slowly.
+pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    toolchain.verbose_version.hash(&mut hasher);
+    FIRST_CELLS.hash(&mut hasher);
+    WORKSPACE.hash(&mut hasher);
+    layout.root.hash(&mut hasher);
+    fs::read(layout.root.join("Cargo.lock"))?.hash(&mut hasher);
+    // The kernel program by size and time: reading 40 MB at each start would be a waste.
+    stat(&environment.evcxr())?.hash(&mut hasher);
+    let mut sources = vec![layout.helpers().join("Cargo.toml")];
+    collect_files(&layout.helpers().join("src"), &mut sources)?;
+    sources.sort();
+    for source in sources {
+        source.hash(&mut hasher);
+        // Cargo looks at times rather than at contents, so a touched file counts as changed.
+        stat(&source)?.hash(&mut hasher);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// Length and time of last change.
+fn stat(path: &Path) -> Result<(u64, u128)> {
+    let metadata =
+        fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let changed = metadata
+        .modified()?
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Ok((metadata.len(), changed.as_nanos()))
+}
+
+fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            collect_files(&entry.path(), files)?;
+        } else {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Builds the seed, or renews it when `helpers` has changed. Harmless to interrupt: the work is
+/// done in a folder beside it, which a later attempt continues.
+pub fn build(layout: &Layout, toolchain: &Toolchain, environment: &Environment) -> Result<()> {
+    let renewal = layout.seed().exists();
+    let expectation = if renewal {
+        "only what changed"
+    } else {
+        "one to three minutes, once"
+    };
+    let step = Step::begin(
+        "the notebooks' dependencies, compiled for the kernel",
+        expectation,
+    );
+    let building = layout.made().join("seed-building");
+    if !building.exists() {
+        if renewal {
+            link_copy(&layout.seed(), &building)?;
+        } else {
+            make_workspace(layout, &building)?;
+        }
+    }
+    // The project's own versions; cargo drops what only `cargo workbook` needs.
+    fs::copy(layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
+    let total = dependency_count(layout, toolchain);
+    let cells: Vec<String> = FIRST_CELLS.iter().map(|cell| cell.to_string()).collect();
+    let outcome = std::thread::scope(|scope| {
+        let worker =
+            scope.spawn(|| run::execute_cells(layout, environment, &cells, Some(&building)));
+        while !worker.is_finished() {
+            if let Some(total) = total {
+                step.progress(compiled_crates(&building.join(CELLS)), total);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        worker.join()
+    });
+    let failures = match outcome {
+        Ok(result) => result?,
+        Err(_) => bail!("executing the first cells panicked"),
+    };
+    if let Some(failure) = failures.first() {
+        bail!("the notebooks' dependencies do not compile:\n{failure}");
+    }
+    // What evcxr left of its cells would only be copied with every kernel.
+    remove_cells(&building.join(CELLS))?;
+    let old = layout.made().join("seed-old");
+    remove(&old)?;
+    if renewal {
+        fs::rename(layout.seed(), &old)?;
+    }
+    fs::rename(&building, layout.seed())?;
+    remove(&old)?;
+    step.end();
+    Ok(())
+}
+
+/// How many crates helpers is made of, for the progress bar.
+fn dependency_count(layout: &Layout, toolchain: &Toolchain) -> Option<u64> {
+    let output = Command::new(toolchain.bin.join("cargo"))
+        .args(["tree", "--package", "helpers", "--prefix", "none"])
+        .args(["--edges", "normal,build", "--offline"])
+        .current_dir(&layout.root)
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let crates: HashSet<&str> = text
+        .lines()
+        .filter_map(|line| line.split(" (").next())
+        .filter(|line| !line.is_empty())
+        .collect();
+    (!crates.is_empty()).then_some(crates.len() as u64)
+}
+
+/// How many crates have been compiled so far in a kernel's project.
+fn compiled_crates(project: &Path) -> u64 {
+    let mut crates = HashSet::new();
+    let mut folders = vec![project.join("target/debug/deps")];
+    if let Ok(entries) = fs::read_dir(project.join("target")) {
+        folders.extend(entries.flatten().map(|e| e.path().join("debug/deps")));
+    }
+    for folder in folders {
+        let Ok(entries) = fs::read_dir(folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if let Some(stem) = name.strip_suffix(".d") {
+                crates.insert(stem.split('-').next().unwrap_or(stem).to_owned());
+            }
+        }
+    }
+    crates.len() as u64
+}
+
+/// Removes the compiled cells of the seed's own notebook; its dependencies stay.
+fn remove_cells(project: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    collect_files(&project.join("target"), &mut files)?;
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("libcode_") {
+            fs::remove_file(&file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder if it is there.
+pub fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be removed", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Copies a kernel's project: hard links for what is never written in place, copies for the rest.
+/// Where links are not possible, everything is copied.
+pub fn link_copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("{} cannot be made", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("{} cannot be read", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            link_copy(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            let shared =
+                !written_in_place(&entry.path()) && fs::hard_link(entry.path(), &target).is_ok();
+            if !shared {
+                copy_with_time(&entry.path(), &target)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Cargo decides by file times what is up to date, so a copy keeps its time.
+fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to)
+        .with_context(|| format!("{} cannot be copied (is the disk full?)", from.display()))?;
+    let modified = fs::metadata(from)?.modified()?;
+    let copy = fs::OpenOptions::new().write(true).open(to)?;
+    copy.set_modified(modified)?;
+    Ok(())
+}
+
+/// Whether cargo, rustc or the kernel may write into this file rather than replace it.
+///
+/// The project's own files and dependency lists are rewritten with each cell; what belongs to the
+/// cells' crate or to helpers is rewritten when a reader edits either.
+fn written_in_place(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let own = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "config.toml",
+        ".rustc_info.json",
+        "lib.rs",
+    ];
+    own.contains(&name.as_ref())
+        || name.ends_with(".d")
+        || path.components().any(|part| {
+            let part = part.as_os_str().to_string_lossy();
+            let stem = part.strip_prefix("lib").unwrap_or(&part);
+            ["ctx", "helpers"].iter().any(|own| {
+                stem.strip_prefix(own)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn own_files_are_copied_and_dependencies_linked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("seed"), folder.path().join("kernel"));
+        let deps = from.join("target/x/debug/deps");
+        fs::create_dir_all(&deps).unwrap();
+        fs::create_dir_all(from.join("src")).unwrap();
+        fs::write(from.join("src/lib.rs"), "cell").unwrap();
+        for name in ["libhelpers.so", "libctx.so", "librayon-1.rlib", "rayon-1.d"] {
+            fs::write(deps.join(name), name).unwrap();
+        }
+        link_copy(&from, &to).unwrap();
+        let links = |path: &str| fs::metadata(from.join(path)).unwrap().nlink();
+        assert_eq!(links("target/x/debug/deps/librayon-1.rlib"), 2);
+        for own in [
+            "src/lib.rs",
+            "target/x/debug/deps/libhelpers.so",
+            "target/x/debug/deps/rayon-1.d",
+        ] {
+            assert_eq!(links(own), 1, "{own}");
+            assert_eq!(
+                fs::metadata(from.join(own)).unwrap().modified().unwrap(),
+                fs::metadata(to.join(own)).unwrap().modified().unwrap(),
+            );
+        }
+        // What one kernel writes, no other sees.
+        fs::write(to.join("src/lib.rs"), "edited").unwrap();
+        assert_eq!(fs::read_to_string(from.join("src/lib.rs")).unwrap(), "cell");
+    }
+
+    #[test]
+    fn what_belongs_to_the_cells_or_helpers_is_written_in_place() {
+        for own in [
+            "target/x/debug/.fingerprint/ctx-12ab/lib-ctx",
+            "target/x/debug/.fingerprint/helpers-77/invoked.timestamp",
+            "target/x/debug/deps/libhelpers.rlib",
+            "Cargo.lock",
+        ] {
+            assert!(written_in_place(Path::new(own)), "{own}");
+        }
+        for other in [
+            "target/x/debug/deps/libimage-1.rlib",
+            "target/x/debug/deps/libctxt-1.rlib",
+        ] {
+            assert!(!written_in_place(Path::new(other)), "{other}");
+        }
+    }
+}

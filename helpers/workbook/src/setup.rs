@@ -1,0 +1,187 @@
+//! The steps that make the workbook ready, each skipped when it is done.
+//!
+//! A step is done when its product is there and its stamp holds the key of what it would be made
+//! from today. A step writes its stamp last, so an interrupted one is taken up again.
+
+use crate::environment::{self, Environment};
+use crate::layout::Layout;
+use crate::seed;
+use crate::this_program;
+use crate::toolchain::{Toolchain, clean_environment};
+use crate::ui::Step;
+use anyhow::{Context, Result, bail};
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::process::Command;
+
+/// The kernel's version that the workbook is tested with.
+pub const EVCXR_VERSION: &str = "0.22.0";
+
+/// Makes whatever is missing and returns the environment that has it all.
+pub fn ensure(layout: &Layout) -> Result<Environment> {
+    fs::create_dir_all(layout.stamps())
+        .with_context(|| format!("{} cannot be made", layout.stamps().display()))?;
+    let _lock = lock(layout)?;
+    let toolchain = Toolchain::find()?;
+    let environment = Environment::choose(layout);
+    if !environment.conda {
+        python_packages(layout, &environment)?;
+        kernel_program(layout, &environment, &toolchain)?;
+    }
+    kernelspec(layout, &environment)?;
+    settings(layout, &environment)?;
+    let key = seed::key(layout, &toolchain, &environment)?;
+    if !layout.seed().exists() || !is_done(layout, "seed", &key) {
+        seed::build(layout, &toolchain, &environment)?;
+        done(layout, "seed", &key)?;
+    }
+    Ok(environment)
+}
+
+/// One setup at a time; a second one waits and then finds everything done.
+fn lock(layout: &Layout) -> Result<File> {
+    let file = File::create(layout.made().join("setup.lock"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            println!("another `cargo workbook` is setting up; waiting for it");
+            file.lock()?;
+        }
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    Ok(file)
+}
+
+/// Whether a step was last done for `key`.
+pub fn is_done(layout: &Layout, step: &str, key: &str) -> bool {
+    fs::read_to_string(layout.stamps().join(step)).is_ok_and(|stamp| stamp == key)
+}
+
+fn done(layout: &Layout, step: &str, key: &str) -> Result<()> {
+    fs::write(layout.stamps().join(step), key).context("the disk may be full")
+}
+
+fn python_packages(layout: &Layout, environment: &Environment) -> Result<()> {
+    let packages = environment::requirements(layout)?;
+    // A Python environment knows its own place, so a moved one must be made again.
+    let key = format!("{}\n{}", environment.prefix.display(), packages.join("\n"));
+    if environment.program("jupyter-lab").exists() && is_done(layout, "python", &key) {
+        return Ok(());
+    }
+    environment::install(environment, &packages)?;
+    done(layout, "python", &key)
+}
+
+fn kernel_program(layout: &Layout, environment: &Environment, toolchain: &Toolchain) -> Result<()> {
+    let key = format!("{}\n{EVCXR_VERSION}", environment.prefix.display());
+    if environment.evcxr().exists() && is_done(layout, "kernel", &key) {
+        return Ok(());
+    }
+    let step = Step::begin(
+        &format!("the Rust kernel, evcxr_jupyter {EVCXR_VERSION}"),
+        "about ten minutes of processor time, once",
+    );
+    // A fixed folder, so that an interrupted build goes on where it stopped.
+    let build = layout.made().join("kernel-build");
+    let mut cargo = Command::new(toolchain.bin.join("cargo"));
+    cargo
+        .args(["install", "--locked", "--force", "evcxr_jupyter"])
+        .args(["--version", EVCXR_VERSION])
+        .arg("--root")
+        .arg(&environment.prefix);
+    clean_environment(&mut cargo);
+    cargo
+        .current_dir(&layout.root)
+        .env("PATH", toolchain.path())
+        .env("CARGO_TARGET_DIR", &build)
+        .env("CARGO_TERM_PROGRESS_WHEN", "always")
+        .env("CARGO_TERM_PROGRESS_WIDTH", "100");
+    environment::follow(cargo, |line| match cargo_progress(line) {
+        Some((done, total)) => step.progress(done, total),
+        None => step.say(line.trim()),
+    })
+    .context("the kernel could not be built; if the network is the cause, run this again: it goes on where it stopped")?;
+    seed::remove(&build)?;
+    step.end();
+    done(layout, "kernel", &key)
+}
+
+/// `(done, total)` of cargo's progress bar: `Building [====>   ] 120/330: rayon, …`.
+fn cargo_progress(line: &str) -> Option<(u64, u64)> {
+    let counts = line.rsplit_once("] ")?.1.split(':').next()?;
+    let (done, total) = counts.split_once('/')?;
+    Some((done.parse().ok()?, total.parse().ok()?))
+}
+
+/// Writes the kernelspec `rust` and puts this program where it points to.
+fn kernelspec(layout: &Layout, environment: &Environment) -> Result<()> {
+    let installed = environment.program("workbook");
+    let this = this_program()?;
+    if this != installed && fs::read(&this)? != fs::read(&installed).unwrap_or_default() {
+        // Replaced in one step: a kernel that starts at this moment finds the old or the new one.
+        let aside = environment.program("workbook.new");
+        fs::copy(&this, &aside)?;
+        fs::rename(&aside, &installed)?;
+    }
+    let spec = serde_json::json!({
+        "argv": [
+            installed,
+            "kernel",
+            "--evcxr",
+            environment.evcxr(),
+            "{connection_file}",
+        ],
+        "display_name": "Rust",
+        "language": "rust",
+        "interrupt_mode": "message",
+        "metadata": { "workbook": layout.root },
+    });
+    let folder = environment.kernelspec();
+    write_if_new(
+        &folder.join("kernel.json"),
+        &serde_json::to_string_pretty(&spec)?,
+    )
+}
+
+/// JupyterLab's and the kernel's settings: no question about news, no check for updates.
+fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
+    let overrides = serde_json::json!({
+        "@jupyterlab/apputils-extension:notification": {
+            "fetchNews": "false",
+            "checkForUpdates": false,
+            "doNotDisturbMode": false,
+        },
+    });
+    let folder = environment.prefix.join("share/jupyter/lab/settings");
+    write_if_new(
+        &folder.join("overrides.json"),
+        &serde_json::to_string_pretty(&overrides)?,
+    )?;
+    // Empty: the reader's own settings for evcxr may add dependencies, and then nothing is warm.
+    fs::create_dir_all(layout.evcxr_config())?;
+    Ok(())
+}
+
+/// Writes a file unless it holds the text already.
+fn write_if_new(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    let Some(folder) = path.parent() else {
+        bail!("{} has no folder", path.display());
+    };
+    fs::create_dir_all(folder)?;
+    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargos_bar_is_read() {
+        let line = "    Building [=======>          ] 120/330: ra_ap_ide, syn";
+        assert_eq!(cargo_progress(line), Some((120, 330)));
+        assert_eq!(cargo_progress("   Compiling syn v2.0.1"), None);
+    }
+}

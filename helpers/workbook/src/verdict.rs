@@ -1,0 +1,261 @@
+//! Which executed cells failed, and why.
+//!
+//! To Jupyter, a cell that panics or ends early by `?` is fine: all there is to see is text on
+//! standard error. So the rule is: whatever a cell writes there is a failure, unless the cell is
+//! tagged `allow-stderr`. What helpers tells the reader goes to standard output.
+
+use serde::Deserialize;
+use std::fmt;
+
+/// How Jupyter saw the end of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The kernel answered that all is well.
+    Ok,
+    /// The cell did not compile, or its process ended.
+    Error,
+    /// It was still running when its time was up.
+    Timeout,
+    /// The kernel itself was gone.
+    Dead,
+}
+
+/// What happened in one cell.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Execution {
+    /// Counts code cells from 1.
+    pub number: usize,
+    /// How Jupyter saw its end.
+    pub status: Status,
+    /// The error's name, value and report.
+    pub detail: String,
+    /// All it wrote to standard error.
+    pub stderr: String,
+    /// The cell's tags.
+    pub tags: Vec<String>,
+    /// What a reader sees of its output: `text`, `html`, `figure`.
+    pub kinds: Vec<String>,
+    /// The same of the outputs that the notebook file came with.
+    pub published: Vec<String>,
+    /// From the request to the end, compilation included.
+    pub seconds: f64,
+    /// The part of it until the cell was compiled; `None` where nothing was.
+    pub compiled: Option<f64>,
+}
+
+/// Why a cell counts as failed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cause {
+    /// The compiler refused it.
+    DoesNotCompile(String),
+    /// The process that runs the cells ended (abort, exit, a segmentation fault).
+    ProcessEnded(String),
+    /// The code, or a thread of it, panicked.
+    Panicked(String),
+    /// It ended early by `?`, or wrote to standard error itself.
+    StandardError(String),
+    /// It ran out of time.
+    TimeUp,
+    /// The kernel was gone.
+    KernelGone,
+    /// It carries the tag `raises-exception` and did nothing of the kind.
+    DidNotFail,
+    /// It shows less than it did when it was published.
+    OutputMissing(String),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::DoesNotCompile(why) => write!(f, "does not compile: {why}"),
+            Cause::ProcessEnded(why) => write!(f, "the process ended: {why}"),
+            Cause::Panicked(why) => write!(f, "panicked: {why}"),
+            Cause::StandardError(why) => write!(f, "ended early or wrote to stderr: {why}"),
+            Cause::TimeUp => write!(f, "was still running when its time was up"),
+            Cause::KernelGone => write!(f, "the kernel died"),
+            Cause::DidNotFail => write!(f, "is tagged raises-exception and did not fail"),
+            Cause::OutputMissing(kind) => {
+                write!(f, "gave no {kind}, and the saved notebook has one here")
+            }
+        }
+    }
+}
+
+/// Judges one cell; `None` is a success.
+pub fn judge(cell: &Execution) -> Option<Cause> {
+    match cell.status {
+        Status::Timeout => return Some(Cause::TimeUp),
+        Status::Dead => return Some(Cause::KernelGone),
+        Status::Ok | Status::Error => {}
+    }
+    let has = |tag: &str| cell.tags.iter().any(|t| t == tag);
+    let stderr = cell.stderr.trim();
+    if has("raises-exception") {
+        let failed = cell.status == Status::Error || !stderr.is_empty();
+        return (!failed).then_some(Cause::DidNotFail);
+    }
+    if cell.status == Status::Error {
+        return Some(error_of(cell));
+    }
+    if !stderr.is_empty() && !has("allow-stderr") {
+        return Some(match panic_in(stderr) {
+            Some(message) => Cause::Panicked(message),
+            None => Cause::StandardError(first_line(stderr)),
+        });
+    }
+    missing_output(cell)
+}
+
+/// The kernel reports a compile error and the end of the process in the same way; the end of the
+/// process it calls "Child process terminated" or "Subprocess terminated".
+fn error_of(cell: &Execution) -> Cause {
+    let detail = strip_colours(&cell.detail);
+    if detail.contains("process terminated") {
+        let stderr = cell.stderr.trim();
+        let why = match panic_in(stderr) {
+            Some(message) => message,
+            None if stderr.is_empty() => first_line(&detail),
+            None => first_line(stderr),
+        };
+        return Cause::ProcessEnded(why);
+    }
+    Cause::DoesNotCompile(first_line(&detail))
+}
+
+/// The message of the first panic in a report: the line after "thread '…' panicked at place:".
+fn panic_in(stderr: &str) -> Option<String> {
+    let mut lines = stderr.lines();
+    while let Some(line) = lines.next() {
+        if line.contains("panicked at") {
+            let message = lines.next().unwrap_or(line).trim();
+            return Some(message.to_owned());
+        }
+    }
+    None
+}
+
+fn missing_output(cell: &Execution) -> Option<Cause> {
+    let figure = "figure".to_owned();
+    if cell.published.contains(&figure) && !cell.kinds.contains(&figure) {
+        return Some(Cause::OutputMissing(figure));
+    }
+    if !cell.published.is_empty() && cell.kinds.is_empty() {
+        return Some(Cause::OutputMissing("output".to_owned()));
+    }
+    None
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    line.unwrap_or("no message").chars().take(200).collect()
+}
+
+/// Text without terminal colours (`ESC [ … m`).
+pub fn strip_colours(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        if c == '\u{1b}' {
+            for c in characters.by_ref() {
+                if c.is_ascii_alphabetic() {
+                    break;
+                }
+            }
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell() -> Execution {
+        Execution {
+            number: 1,
+            status: Status::Ok,
+            detail: String::new(),
+            stderr: String::new(),
+            tags: vec![],
+            kinds: vec![],
+            published: vec![],
+            seconds: 1.0,
+            compiled: None,
+        }
+    }
+
+    #[test]
+    fn a_quiet_cell_is_fine() {
+        assert_eq!(judge(&cell()), None);
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_although_the_status_is_ok() {
+        let mut cell = cell();
+        cell.stderr = "\nthread '<unnamed>' (7) panicked at src/lib.rs:3:5:\nindex out of bounds\nstack backtrace:\n".into();
+        assert_eq!(
+            judge(&cell),
+            Some(Cause::Panicked("index out of bounds".into()))
+        );
+    }
+
+    #[test]
+    fn words_on_stderr_need_the_tag() {
+        let mut cell = cell();
+        cell.stderr = "Error: no such file\n".into();
+        assert_eq!(
+            judge(&cell),
+            Some(Cause::StandardError("Error: no such file".into()))
+        );
+        cell.tags = vec!["allow-stderr".into()];
+        assert_eq!(judge(&cell), None);
+    }
+
+    #[test]
+    fn a_cell_meant_to_fail_must_fail() {
+        let mut cell = cell();
+        cell.tags = vec!["raises-exception".into()];
+        assert_eq!(judge(&cell), Some(Cause::DidNotFail));
+        cell.status = Status::Error;
+        assert_eq!(judge(&cell), None);
+    }
+
+    #[test]
+    fn compile_errors_and_ended_processes_are_told_apart() {
+        let mut cell = cell();
+        cell.status = Status::Error;
+        cell.detail = "\u{1b}[31mmismatched types\u{1b}[0m".into();
+        assert_eq!(
+            judge(&cell),
+            Some(Cause::DoesNotCompile("mismatched types".into()))
+        );
+        cell.detail = "Error: Child process terminated with status: signal: 6".into();
+        assert!(matches!(judge(&cell), Some(Cause::ProcessEnded(_))));
+    }
+
+    #[test]
+    fn a_figure_that_was_published_must_come_again() {
+        let mut cell = cell();
+        cell.published = vec!["figure".into(), "text".into()];
+        cell.kinds = vec!["text".into()];
+        assert_eq!(judge(&cell), Some(Cause::OutputMissing("figure".into())));
+        cell.kinds = vec!["figure".into()];
+        assert_eq!(judge(&cell), None);
+        cell.published = vec!["text".into()];
+        cell.kinds = vec![];
+        assert_eq!(judge(&cell), Some(Cause::OutputMissing("output".into())));
+    }
+
+    #[test]
+    fn time_up_and_a_dead_kernel_fail_whatever_the_tags() {
+        let mut cell = cell();
+        cell.tags = vec!["raises-exception".into()];
+        cell.status = Status::Timeout;
+        assert_eq!(judge(&cell), Some(Cause::TimeUp));
+        cell.status = Status::Dead;
+        assert_eq!(judge(&cell), Some(Cause::KernelGone));
+    }
+}
