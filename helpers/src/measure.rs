@@ -210,6 +210,11 @@ impl<T> Comparison<T> {
         &self.title
     }
 
+    /// Timed runs per variant.
+    pub fn runs(&self) -> usize {
+        self.runs
+    }
+
     /// All timings so far, in the order in which they were first measured.
     pub fn timings(&self) -> &[Timing] {
         &self.timings

@@ -6,7 +6,6 @@
 
 use crate::layout::Layout;
 use crate::seed;
-use crate::this_program;
 use crate::toolchain::{Toolchain, clean_environment};
 use anyhow::{Context, Result};
 use std::fs::{self, File, TryLockError};
@@ -19,8 +18,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A folder to compile in, in place of a copy of the seed: how the seed itself is built.
 pub const FOLDER_VARIABLE: &str = "WORKBOOK_KERNEL_FOLDER";
 
-/// The place of this program, for helpers, which starts other parts of it.
-const PROGRAM_VARIABLE: &str = "WORKBOOK_PROGRAM";
+/// The workbook's own Python, for helpers, which runs Python's side of comparisons in it.
+const PYTHON_VARIABLE: &str = "WORKBOOK_PYTHON";
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -57,7 +56,7 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env("PATH", Toolchain::find()?.path())
         .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
-        .env(PROGRAM_VARIABLE, this_program()?);
+        .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"));
     die_with_parent(&mut command);
 
     let parent = parent_id();
