@@ -375,7 +375,11 @@ mod tests {
                 let figure = bars("Resize 240 X-rays to 64 × 64", &timings);
                 check(&figure, 32_000);
                 for timing in timings.iter().take(200) {
-                    assert!(figure.table().contains(timing.name.trim()), "{}", figure.table());
+                    assert!(
+                        figure.table().contains(timing.name.trim()),
+                        "{}",
+                        figure.table()
+                    );
                 }
                 if n > 0 {
                     check_units(&figure, &["(ms)", "(s)"]);

@@ -12,8 +12,8 @@ use image::{ExtendedColorType, GrayImage, ImageEncoder, imageops};
 /// Grey images side by side, wrapped to rows, with a caption under each.
 ///
 /// Every image is scaled to fit its cell and keeps its shape; small ones show their pixels. Large
-/// ones are reduced before they are embedded, so that the figure stays below about 300 kB whatever
-/// comes in. Of more than 48 images the first 48 are drawn.
+/// ones are reduced before they are embedded, so that the figure stays below about 180 kB
+/// whatever comes in. Of more than 48 images the first 48 are drawn.
 pub fn contact_sheet<S: AsRef<str>>(title: &str, images: &[(S, GrayImage)]) -> Figure {
     let images: Vec<(&str, &GrayImage)> = images
         .iter()
@@ -25,7 +25,7 @@ pub fn contact_sheet<S: AsRef<str>>(title: &str, images: &[(S, GrayImage)]) -> F
 const MOST: usize = 48;
 const GAP: f64 = 14.0;
 /// Bytes of PNG in one figure; base64 makes a third more of them.
-const BUDGET: usize = 200_000;
+const BUDGET: usize = 110_000;
 
 fn draw(title: &str, images: &[(&str, &GrayImage)]) -> Figure {
     let captions: Vec<String> = images.iter().map(|(caption, _)| clean(caption)).collect();
@@ -62,8 +62,8 @@ fn paint(
     images: &[(&str, &GrayImage)],
 ) -> String {
     let images: Vec<&GrayImage> = images.iter().take(MOST).map(|(_, image)| *image).collect();
-    let across = images.len().clamp(3, 6);
-    let cell = (RIGHT - MARGIN - GAP * (across - 1) as f64) / across as f64;
+    let across = images.len().clamp(2, 6);
+    let cell = ((RIGHT - MARGIN - GAP * (across - 1) as f64) / across as f64).min(300.0);
     let texts: Vec<Vec<String>> = captions
         .iter()
         .take(MOST)
@@ -79,7 +79,8 @@ fn paint(
         let lines = row.1.iter().map(Vec::len).max().unwrap_or(0);
         tops.push(tops[tops.len() - 1] + high + 10.0 + 17.0 * lines as f64 + GAP);
     }
-    card(title, notes, false, tops[tops.len() - 1], |canvas, top| {
+    let body = (tops[tops.len() - 1] - GAP).max(6.0);
+    card(title, notes, false, body, |canvas, top| {
         for (place, (wide, high)) in fitted.iter().enumerate() {
             let (column, row) = (place % across, place / across);
             let middle = MARGIN + (cell + GAP) * column as f64 + cell / 2.0;
@@ -178,7 +179,7 @@ mod tests {
                     })
                     .collect();
                 let figure = contact_sheet("Before and after", &images);
-                check(&figure, 300_000);
+                check(&figure, 180_000);
                 for (name, _) in &images {
                     assert!(figure.table().contains(name.trim()));
                 }
@@ -196,7 +197,7 @@ mod tests {
             ("large", noise(2000, 1800)),
         ];
         let figure = contact_sheet("t", &images);
-        check(&figure, 300_000);
+        check(&figure, 180_000);
         assert!(figure.svg().contains("empty image"));
     }
 }

@@ -81,8 +81,8 @@ impl Arrow {
 /// Boxes on a grid and arrows between them.
 ///
 /// Arrows that name no node are left out and counted. A label that has no free place on its arrow
-/// becomes a number, which is explained below the picture. Of more than 60 nodes the first 60 are
-/// drawn.
+/// becomes a number, which is explained below the picture. Of many nodes the first 60 are drawn,
+/// and of many arrows the first 100.
 ///
 /// ```
 /// use helpers::figures::{Arrow, Node, diagram};
@@ -104,7 +104,7 @@ pub fn diagram(title: &str, nodes: &[Node], arrows: &[Arrow]) -> Figure {
     }
     let drawn = &nodes[..nodes.len().min(MOST)];
     let place = |name: &str| drawn.iter().position(|node| node.name == name);
-    let ends: Vec<(usize, usize, &Arrow)> = arrows
+    let mut ends: Vec<(usize, usize, &Arrow)> = arrows
         .iter()
         .filter_map(|arrow| Some((place(&arrow.from)?, place(&arrow.to)?, arrow)))
         .filter(|(from, to, _)| from != to)
@@ -115,6 +115,11 @@ pub fn diagram(title: &str, nodes: &[Node], arrows: &[Arrow]) -> Figure {
             "{lost} of {} arrows do not join two nodes and are left out",
             arrows.len()
         ));
+    }
+
+    if ends.len() > MOST_ARROWS {
+        notes.push(format!("the first {MOST_ARROWS} of {} arrows", ends.len()));
+        ends.truncate(MOST_ARROWS);
     }
 
     let words = |arrow: &Arrow| {
@@ -160,6 +165,8 @@ pub fn diagram(title: &str, nodes: &[Node], arrows: &[Arrow]) -> Figure {
 }
 
 const MOST: usize = 60;
+const MOST_ARROWS: usize = 100;
+const MOST_KEYS: usize = 12;
 
 /// A node's box and texts in pixels, the top at 0.
 struct Shape {
@@ -203,7 +210,7 @@ impl Shape {
     }
 }
 
-/// The distinct grid coordinates, sorted; positions between get interpolated by rank.
+/// The lowest and highest grid coordinate, within what a figure can hold.
 fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let finite = values.filter(|v| v.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
@@ -245,8 +252,19 @@ fn shapes(nodes: &[Node]) -> Vec<Shape> {
             }
         })
         .collect();
-    let highest = shapes.iter().map(|s| s.half_high * 2.0).fold(0.0, f64::max);
-    for shape in &mut shapes {
+    // Boxes of a row are equally high.
+    let in_row: Vec<f64> = shapes
+        .iter()
+        .map(|shape| {
+            let row = shapes
+                .iter()
+                .filter(|other| (other.y - shape.y).abs() < 0.01);
+            row.map(|other| other.half_high).fold(0.0, f64::max)
+        })
+        .collect();
+    let highest = in_row.iter().fold(0.0, |a: f64, &b| a.max(b)) * 2.0;
+    for (shape, half) in shapes.iter_mut().zip(in_row) {
+        shape.half_high = half;
         shape.y = 8.0 + highest / 2.0 + shape.y * (highest + 54.0);
     }
     shapes
@@ -284,6 +302,14 @@ fn paint(
                 at.map(|at| (at, number))
             });
         labels.extend(placed);
+    }
+    if legend.len() > MOST_KEYS {
+        let more = format!(
+            "… and {} more labels in the table",
+            legend.len() - MOST_KEYS
+        );
+        legend.truncate(MOST_KEYS);
+        legend.push(more);
     }
     let legend: Vec<String> = legend
         .iter()
@@ -499,7 +525,7 @@ mod tests {
                     .collect();
                 arrows.extend((1..n).map(|i| Arrow::new(&name(i), &name(0), names[0])));
                 let figure = diagram("How it works", &nodes, &arrows);
-                check(&figure, 80_000);
+                check(&figure, 110_000);
                 assert!(
                     nodes
                         .iter()

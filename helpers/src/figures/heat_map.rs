@@ -157,6 +157,10 @@ impl Grid {
         let scale_high = plot.max(110.0);
         let body = (heads + scale_high.max(plot)).max(26.0 + scale_high) + 12.0;
 
+        // Numbers in some of the cells only would look as if those were special.
+        let fits = |v: &f64| width(&number(*v), SMALL, false) + 8.0 < wide;
+        let numbers = self.cells.iter().flatten().flatten().all(fits);
+
         card(title, &notes, true, body, |canvas, top| {
             let top = top + heads.max(26.0);
             for (row, name) in self.rows.iter().enumerate() {
@@ -186,7 +190,14 @@ impl Grid {
             for (row, line) in self.cells.iter().enumerate() {
                 for (column, value) in line.iter().enumerate() {
                     let (x, y) = (left + wide * column as f64, top + high_cell * row as f64);
-                    cell(canvas, *value, (low, high), (x, y), (wide, high_cell));
+                    cell(
+                        canvas,
+                        *value,
+                        (low, high),
+                        (x, y),
+                        (wide, high_cell),
+                        numbers,
+                    );
                 }
             }
             colour_scale(canvas, unit, (low, high), scale, (top, top + scale_high));
@@ -200,6 +211,7 @@ fn cell(
     range: (f64, f64),
     (x, y): (f64, f64),
     (wide, high): (f64, f64),
+    numbers: bool,
 ) {
     let (x1, y1) = (x + wide - 1.0, y + high - 1.0);
     let Some(value) = value else {
@@ -209,8 +221,8 @@ fn cell(
     };
     let colour = viridis(share(value, range));
     canvas.rect(x, y, x1, y1, colour);
-    let text = number(value);
-    if width(&text, SMALL, false) + 8.0 < wide {
+    if numbers {
+        let text = number(value);
         let (x, y) = ((x + x1) / 2.0, (y + y1) / 2.0);
         canvas.text(x, y, &text, SMALL, on(colour), Align::Middle, false, false);
     }
@@ -257,7 +269,7 @@ fn colour_scale(
             viridis((f64::from(step) + 0.5) / f64::from(steps)),
         );
     }
-    let most = ((bottom - top) / 34.0) as usize;
+    let most = ((bottom - top) / 34.0).min(6.0) as usize;
     let axis = Axis::linear(range, (bottom, top), most, false, false);
     for (value, label) in &axis.ticks {
         let y = axis.at(*value);

@@ -104,7 +104,7 @@ impl Lines {
             let dash = if marks { place / 7 } else { place };
             drawn.push(Series {
                 name: name.clone(),
-                points: thin(usable),
+                points: thin(usable, self.log_x),
                 look: place,
                 dash: Some(dashes[dash % 4]),
                 marks,
@@ -202,26 +202,33 @@ impl Lines {
     }
 }
 
-/// Of many points the first, the last, and the lowest and highest of each stretch between.
-fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+/// Of many points the first, the last, and the lowest and highest of each stretch of the axis.
+fn thin(points: Vec<(f64, f64)>, log_x: bool) -> Vec<(f64, f64)> {
     if points.len() <= MOST_POINTS {
         return points;
     }
-    let stretch = points.len().div_ceil(MOST_POINTS / 2);
-    let mut kept = vec![points[0]];
-    for (number, part) in points.chunks(stretch).enumerate() {
-        let by_y = |a: &&usize, b: &&usize| part[**a].1.total_cmp(&part[**b].1);
-        let places: Vec<usize> = (0..part.len()).collect();
-        let ends = [places.iter().min_by(by_y), places.iter().max_by(by_y)];
-        let mut ends: Vec<usize> = ends.into_iter().flatten().copied().collect();
-        ends.sort_unstable();
-        ends.dedup();
-        ends.retain(|&i| number > 0 || i > 0);
-        kept.extend(ends.into_iter().map(|i| part[i]));
+    let place = |x: f64| if log_x { x.ln() } else { x };
+    let ends = points.iter().map(|p| place(p.0));
+    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| {
+        (l.min(x), h.max(x))
+    });
+    let stretches = (MOST_POINTS / 2) as f64;
+    let stretch = |x: f64| ((place(x) - low) / (high - low) * stretches).floor();
+    let mut kept: Vec<(f64, f64)> = Vec::new();
+    let last = points.last().copied();
+    for part in points.chunk_by(|a, b| stretch(a.0) == stretch(b.0)) {
+        let lowest = (0..part.len()).min_by(|&a, &b| part[a].1.total_cmp(&part[b].1));
+        let highest = (0..part.len()).max_by(|&a, &b| part[a].1.total_cmp(&part[b].1));
+        let (a, b) = (lowest.unwrap_or(0), highest.unwrap_or(0));
+        kept.push(part[a.min(b)]);
+        if a != b {
+            kept.push(part[a.max(b)]);
+        }
     }
-    if kept.last() != points.last() {
-        kept.extend(points.last());
-    }
+    // Points that run to and fro fall into ever new stretches.
+    let every = kept.len().div_ceil(2 * MOST_POINTS).max(1);
+    let mut kept: Vec<(f64, f64)> = kept.into_iter().step_by(every).collect();
+    kept.extend(last.filter(|l| kept.last() != Some(l)));
     kept
 }
 
@@ -296,9 +303,11 @@ mod tests {
     fn many_points_stay_small_and_keep_their_peak() {
         let mut points: Vec<(f64, f64)> = (0..50_000).map(|i| (f64::from(i), 1.0)).collect();
         points[23_456].1 = 9.0;
-        let thinned = thin(points.clone());
-        assert!(thinned.len() <= MOST_POINTS + 2);
+        let thinned = thin(points.clone(), false);
+        assert!(thinned.len() <= MOST_POINTS + 3);
         assert!(thinned.contains(&(23_456.0, 9.0)));
+        let to_and_fro = (0..9999).map(|i| (f64::from(i * 7919 % 1000), f64::from(i)));
+        assert!(thin(to_and_fro.collect(), true).len() < 400);
         let series: Vec<(&str, Vec<(f64, f64)>)> = vec![("a", points); 10];
         check(&lines("t", "x (s)", "y (s)", &series).figure(), 40_000);
     }

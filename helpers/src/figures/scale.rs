@@ -135,7 +135,7 @@ impl Axis {
     /// Where `value` is, in pixels.
     pub(super) fn at(&self, value: f64) -> f64 {
         let share = if self.log {
-            (value / self.low).ln() / (self.high / self.low).ln()
+            (value.ln() - self.low.ln()) / (self.high.ln() - self.low.ln())
         } else {
             (value - self.low) / (self.high - self.low)
         };

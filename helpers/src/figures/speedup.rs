@@ -12,7 +12,8 @@ use crate::measure::{Timing, median, seconds};
 /// of the first point, a line through the medians, and a dashed line for ideal speedup.
 ///
 /// The first point is the reference, usually one worker. Runs without a usable time are left out
-/// and counted; many runs are thinned to about 300 dots.
+/// and counted; many runs are thinned to about 300 dots, and of more than 64 points only the
+/// medians are drawn.
 pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Figure {
     let usable_runs = |timing: &Timing| -> Vec<f64> {
         let runs = timing.wall.iter().copied();
@@ -43,7 +44,15 @@ pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Figure {
     let mut found = Vec::new();
     let mut medians = Vec::new();
     let mut dots = Vec::new();
-    let each = (300 / runs.len().max(1)).max(3);
+    let few = runs.len() <= MOST_POINTS_WITH_RUNS;
+    if !few {
+        notes[0] = "line: median · dashed: every worker helps in full".to_owned();
+    }
+    let each = if few {
+        (300 / runs.len().max(1)).max(3)
+    } else {
+        0
+    };
     for ((workers, timing), (at, runs)) in points.iter().zip(&runs) {
         let middle = median(runs);
         let ratio = reference.map_or(f64::NAN, |(_, first)| first / middle);
@@ -57,7 +66,11 @@ pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Figure {
         if let (Some(ratio), Some((_, first))) = (usable(ratio), reference) {
             found.push(format!("{} with {workers}", times(ratio)));
             medians.push((*at, ratio));
-            let kept = super::bars::thin(runs, each);
+            let kept = if few {
+                super::bars::thin(runs, each)
+            } else {
+                Vec::new()
+            };
             dots.extend(
                 kept.into_iter()
                     .filter_map(|t| Some((*at, usable(first / t)?))),
@@ -90,7 +103,7 @@ pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Figure {
         series.push(line("", dots, 0, None, false, true));
         let last = medians.last().map_or(f64::NAN, |m| m.1);
         let name = format!("measured {}", times(last));
-        series.push(line(&name, medians, 0, Some(Dash::Solid), false, false));
+        series.push(line(&name, medians, 0, Some(Dash::Solid), few, false));
     }
     let heads = ["workers", "name", "median", "runs", "speedup"];
     Figure {
@@ -116,6 +129,8 @@ pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Figure {
         .svg(&series),
     }
 }
+
+const MOST_POINTS_WITH_RUNS: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,7 @@ use super::bars::MOST_ROWS;
 use super::canvas::{Align, Canvas, Hatch, LABEL, MARGIN, PALETTE, RIGHT, RULE, SMALL, card, on};
 use super::scale::{Axis, BELOW, time_unit, usable};
 use super::table::{listed, table};
-use super::text::{clean, count, shorten, width};
-use crate::measure::seconds;
+use super::text::{clean, count, shorten, time, width};
 use plotters::prelude::RGBColor;
 
 /// Where the time goes: one stacked horizontal bar per row.
@@ -55,8 +54,8 @@ fn draw(title: &str, parts: &[&str], rows: &[(&str, &[f64])]) -> Figure {
     heads.push("sum");
     let line = |(name, values): &(String, Vec<f64>)| {
         let mut cells = vec![name.clone()];
-        cells.extend(values.iter().map(|&v| seconds(v)));
-        cells.push(seconds(values.iter().sum()));
+        cells.extend(values.iter().map(|&v| time(v)));
+        cells.push(time(values.iter().sum()));
         cells
     };
     let cells: Vec<Vec<String>> = clean_rows.iter().map(line).collect();
@@ -90,12 +89,12 @@ fn draw(title: &str, parts: &[&str], rows: &[(&str, &[f64])]) -> Figure {
 /// `rayon 1.2 s, most of it decode (0.9 s)`
 fn in_words((name, values): &(String, Vec<f64>), parts: &[String]) -> String {
     let most = (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]));
-    let sum = seconds(values.iter().sum());
+    let sum = time(values.iter().sum());
     match most {
         Some(part) => format!(
             "{name} {sum}, the largest part {} {}",
             parts[part],
-            seconds(values[part])
+            time(values[part])
         ),
         None => format!("{name} {sum}"),
     }
@@ -120,7 +119,7 @@ fn paint(
     let plot = pitch * rows.len() as f64 + 6.0;
     let widest = |of: &dyn Fn(usize) -> f64| (0..rows.len()).map(of).fold(0.0, f64::max);
     let names = widest(&|row| width(&rows[row].0, LABEL, false)).min(230.0);
-    let totals = widest(&|row| width(&seconds(sums[row]), LABEL, true));
+    let totals = widest(&|row| width(&time(sums[row]), LABEL, true));
     let (left, right) = (MARGIN + names + 12.0, RIGHT - totals - 12.0);
     let most = ((right - left) / 70.0) as usize;
     let axis = Axis::linear(
@@ -156,12 +155,12 @@ fn paint(
                     &shorten(name, LABEL, false, names),
                     Align::Right,
                 );
-                canvas.strong(RIGHT, y, &seconds(sums[place]), Align::Right);
+                canvas.strong(RIGHT, y, &time(sums[place]), Align::Right);
                 let mut start = 0.0;
                 for (part, &value) in values.iter().enumerate() {
                     let (x0, x1) = (axis.at(start / unit), axis.at((start + value) / unit));
                     start += value;
-                    segment(canvas, part, (x0, x1), (y, pitch * 0.33), &seconds(value));
+                    segment(canvas, part, (x0, x1), (y, pitch * 0.33), &time(value));
                 }
             }
             canvas.line(axis.at(0.0), top, axis.at(0.0), top + plot, RULE);

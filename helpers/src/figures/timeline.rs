@@ -6,8 +6,7 @@ use super::canvas::{
 };
 use super::scale::{Axis, BELOW, time_unit, usable};
 use super::table::{listed, table};
-use super::text::{clean, count, number, shorten, width};
-use crate::measure::seconds;
+use super::text::{self, clean, count, number, shorten, width};
 use plotters::prelude::RGBColor;
 
 /// Something that a worker did, or waited for. Times are seconds since the start.
@@ -46,7 +45,7 @@ pub fn timeline(title: &str, spans: &[Span]) -> Figure {
         .filter_map(|s| usable(s.end))
         .fold(0.0, f64::max);
     let (unit, name) = time_unit(largest);
-    draw(title, name, unit, spans, &seconds)
+    draw(title, name, unit, spans, &text::time)
 }
 
 /// A [`timeline`](fn@timeline) in a unit of your own, of `seconds_per_unit` seconds each: a scaled
@@ -268,15 +267,21 @@ fn paint(
     }
     let plot = tops[shown.len()] + 4.0;
     let colours = Colours::of(&blocks);
+    let keys = Keys::of(&blocks, |b| {
+        axis.at(b.end / factor) - axis.at(b.start / factor)
+    });
+    notes.extend(keys.note());
 
     card(title, &notes, true, 24.0 + plot + BELOW, |canvas, top| {
         let end = axis.at(makespan / factor);
-        canvas.strong(
-            end,
-            top + 6.0,
+        let words = shorten(
             &format!("done after {end_words}"),
-            Align::Right,
+            LABEL,
+            true,
+            RIGHT - MARGIN,
         );
+        let end_of_words = end.max(MARGIN + width(&words, LABEL, true));
+        canvas.strong(end_of_words, top + 6.0, &words, Align::Right);
         let top = top + 24.0;
         axis.draw_below(
             canvas,
@@ -295,7 +300,13 @@ fn paint(
         for block in &blocks {
             let y = top + tops[block.lane] + 5.0 + block.row as f64 * row_high;
             let x = (axis.at(block.start / factor), axis.at(block.end / factor));
-            draw_block(canvas, block, x, (y + 1.0, y + row_high - 1.0), &colours);
+            draw_block(
+                canvas,
+                block,
+                x,
+                (y + 1.0, y + row_high - 1.0),
+                (&colours, &keys),
+            );
         }
         canvas.line(left, top, left, top + plot, RULE);
         canvas.rect(end - 0.8, top - 6.0, end + 0.8, top + plot, INK);
@@ -371,7 +382,7 @@ fn draw_block(
     block: &Block,
     (x0, x1): (f64, f64),
     (y0, y1): (f64, f64),
-    colours: &Colours,
+    (colours, keys): (&Colours, &Keys),
 ) {
     let x1 = x1.max(x0 + 1.5);
     let (ground, text) = match block.kind {
@@ -396,11 +407,52 @@ fn draw_block(
             (PALE, INK)
         }
     };
-    let label = shorten(&block.label, SMALL, false, x1 - x0 - 12.0);
-    // A label of three letters and dots says less than none.
-    if !label.is_empty() && (label == block.label || label.chars().count() > 5) {
-        canvas.patch((x0 + x1) / 2.0, (y0 + y1) / 2.0, &label, text, ground);
+    if let Some(text_in_box) = keys.text(&block.label, x1 - x0) {
+        let middle = ((x0 + x1) / 2.0, (y0 + y1) / 2.0);
+        canvas.patch(middle.0, middle.1, &text_in_box, text, ground);
     }
+}
+
+/// Labels that are too long for at least one of their boxes, which then hold a number instead.
+struct Keys(Vec<String>);
+
+impl Keys {
+    /// `wide` tells how wide a block's box is, in pixels.
+    fn of(blocks: &[Block], wide: impl Fn(&Block) -> f64) -> Self {
+        let mut keys: Vec<String> = Vec::new();
+        for block in blocks {
+            let (label, room) = (&block.label, wide(block));
+            if room >= NUMBER && room < text_room(label) && !keys.contains(label) {
+                keys.push(label.clone());
+            }
+        }
+        // A long list of numbers is no help.
+        Keys(if keys.len() > 9 { Vec::new() } else { keys })
+    }
+
+    fn text(&self, label: &str, room: f64) -> Option<String> {
+        let key = self.0.iter().position(|key| key == label);
+        match key {
+            _ if !label.is_empty() && text_room(label) <= room => Some(label.to_owned()),
+            Some(key) if room >= NUMBER => Some((key + 1).to_string()),
+            _ => None,
+        }
+    }
+
+    fn note(&self) -> Option<String> {
+        let entry = |(key, label): (usize, &String)| {
+            format!("{} = {}", key + 1, shorten(label, SMALL, false, 260.0))
+        };
+        let entries: Vec<String> = self.0.iter().enumerate().map(entry).collect();
+        (!entries.is_empty()).then(|| entries.join(" · "))
+    }
+}
+
+/// The least width of a box with a number in it.
+const NUMBER: f64 = 17.0;
+
+fn text_room(label: &str) -> f64 {
+    width(label, SMALL, false) + 9.0
 }
 
 #[cfg(test)]

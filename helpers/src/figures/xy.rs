@@ -92,7 +92,7 @@ fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
 fn y_axis(values: impl Iterator<Item = f64>, log: bool, span: (f64, f64)) -> Axis {
     let (low, high) = bounds(values);
     if log {
-        return Axis::log((low, high), span, false, 22.0);
+        return Axis::log((low, high), span, true, false, 22.0);
     }
     let low = if low > 0.0 && low < 0.7 * high {
         0.0
@@ -106,7 +106,7 @@ fn x_axis(values: impl Iterator<Item = f64> + Clone, log: bool, span: (f64, f64)
     let (low, high) = bounds(values.clone());
     if log {
         let twos = values.clone().all(|v| v.log2().fract() == 0.0) && high > low;
-        return Axis::log((low, high), span, twos, 44.0);
+        return Axis::log((low, high), span, false, twos, 44.0);
     }
     let whole = values.clone().all(|v| v.fract() == 0.0);
     let low = if low > 0.0 && low < 0.3 * high && !(whole && low == 1.0) {
@@ -134,9 +134,11 @@ fn line(canvas: &Canvas, series: &Series, x: &Axis, y: &Axis) {
     if let Some(dash) = series.dash.filter(|_| at.len() > 1) {
         canvas.path(&at, series.colour(), 2.0, dash);
     }
-    for &(x, y) in &at {
+    for (place, &(x, y)) in at.iter().enumerate() {
         if series.dots {
-            canvas.dot(x, y, 2.8, series.colour(), false);
+            // Runs at the same x lie side by side rather than on each other.
+            let aside = ((place * 3) % 7) as f64 - 3.0;
+            canvas.dot(x + aside * 2.0, y, 2.8, series.colour(), false);
         } else if series.marks {
             canvas.marker(x, y, series.look, series.colour());
         }
@@ -165,12 +167,11 @@ fn end_labels(
         bottom,
     );
     for ((from_x, from_y, series), y) in ends.into_iter().zip(places) {
-        canvas.path(
-            &[(from_x + 6.0, from_y), (right + 8.0, y)],
-            RULE,
-            1.0,
-            Dash::Dashed,
-        );
+        // From an end far from the names a leader would look like one more line.
+        if right - from_x < 60.0 {
+            let leader = [(from_x + 7.0, from_y), (right + 8.0, y)];
+            canvas.path(&leader, RULE, 1.0, Dash::Solid);
+        }
         if series.marks {
             canvas.marker(right + 18.0, y, series.look, series.colour());
         } else if let Some(dash) = series.dash {
