@@ -1,0 +1,2 @@
+//! The sources of X-rays, and what they refuse.
+use super::*;
