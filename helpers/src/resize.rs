@@ -71,11 +71,13 @@ pub fn resize_scaled(path: &Path) -> Result<Thumbnail, ResizeError> {
     with_scratch(|scratch| {
         let library = turbojpeg::library().ok_or(Reason::NoTurbojpeg)?;
         read_into(path, &mut scratch.file)?;
-        let (width, height) = match library.decode_into(&scratch.file, &mut scratch.pixels)? {
-            Some(size) => size,
-            None => gray::decode_into(&scratch.file, &mut scratch.pixels)?,
-        };
-        Ok(scratch.shrink(width, height))
+        match library.decode_into(&scratch.file, &mut scratch.pixels)? {
+            Some(scaled) => Ok(scratch.shrink_part(scaled)),
+            None => {
+                let (width, height) = gray::decode_into(&scratch.file, &mut scratch.pixels)?;
+                Ok(scratch.shrink(width, height))
+            }
+        }
     })
     .map_err(|reason: Reason| reason.in_file(path))
 }
@@ -150,15 +152,44 @@ fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     })
 }
 
+/// A picture decoded at a fraction of its size.
+struct Scaled {
+    /// Whole pixels in the buffer.
+    width: u32,
+    height: u32,
+    /// The part of them that the picture covers: its last column and row may reach beyond it.
+    covered: (f64, f64),
+}
+
 impl Scratch {
     fn shrink(&mut self, width: u32, height: u32) -> Thumbnail {
         shrink_with(&mut self.resizer, &self.pixels, width, height)
     }
+
+    fn shrink_part(&mut self, scaled: Scaled) -> Thumbnail {
+        shrink_part_with(&mut self.resizer, &self.pixels, scaled)
+    }
 }
 
 fn shrink_with(resizer: &mut Resizer, pixels: &[u8], width: u32, height: u32) -> Thumbnail {
+    let covered = (width.into(), height.into());
+    let whole = Scaled {
+        width,
+        height,
+        covered,
+    };
+    shrink_part_with(resizer, pixels, whole)
+}
+
+fn shrink_part_with(resizer: &mut Resizer, pixels: &[u8], scaled: Scaled) -> Thumbnail {
+    let Scaled {
+        width,
+        height,
+        covered,
+    } = scaled;
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+        .crop(0.0, 0.0, covered.0, covered.1)
         .use_alpha(false);
     let mut small = vec![0; SIDE * SIDE];
     let source = TypedImageRef::<U8>::from_buffer(width, height, pixels)

@@ -30,6 +30,8 @@ pub(crate) struct Header {
     memory: u64,
     /// Where the compressed pixels begin.
     data: usize,
+    /// Bytes that the compressed pixels take at the very least.
+    shortest: u64,
 }
 
 /// Reads the header. `bytes` may be the beginning of a file; [`Reason::Truncated`] means that
@@ -69,14 +71,13 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Header, Reason> {
             MAX_MEMORY >> 20
         )));
     }
-    if header.format == Format::Jpeg {
-        let data = &bytes[header.data.min(bytes.len())..];
-        // Each block of 8 × 8 pixels takes one bit at the very least.
-        let blocks = u64::from(width.div_ceil(8)) * u64::from(height.div_ceil(8));
-        let ended = data.windows(2).rev().any(|pair| pair == [0xff, 0xd9]);
-        if (data.len() as u64) * 8 < blocks || !ended {
-            return Err(Reason::Truncated);
-        }
+    let data = &bytes[header.data.min(bytes.len())..];
+    let complete = match header.format {
+        Format::Jpeg => data.windows(2).rev().any(|pair| pair == [0xff, 0xd9]),
+        Format::Png => true,
+    };
+    if !complete || (data.len() as u64) < header.shortest {
+        return Err(Reason::Truncated);
     }
     Ok(header)
 }
@@ -148,6 +149,8 @@ fn jpeg(bytes: &[u8]) -> Result<Header, Reason> {
                     buffered,
                     memory: samples.min(3) * pixels + gray + bands + coefficients,
                     data,
+                    // One bit for each block of 8 × 8 pixels.
+                    shortest: u64::from(width.div_ceil(8)) * u64::from(height.div_ceil(8)) / 8,
                 });
             }
             _ => {}
@@ -166,11 +169,12 @@ fn png(bytes: &[u8]) -> Result<Header, Reason> {
         |at: usize| u32::from_be_bytes([start[at], start[at + 1], start[at + 2], start[at + 3]]);
     let (width, height, bits, colour) = (side(16), side(20), start[24], start[25]);
     // A later chunk may make one colour transparent, which adds alpha to the decoded pixels.
-    let (channels, decoded) = match colour {
-        0 => (1, 2),
-        2 | 3 => (3, 4),
-        4 => (2, 2),
-        6 => (4, 4),
+    let (channels, decoded, channels_coded) = match colour {
+        0 => (1, 2, 1),
+        2 => (3, 4, 3),
+        3 => (3, 4, 1),
+        4 => (2, 2, 2),
+        6 => (4, 4, 4),
         other => return Err(Reason::Damaged(format!("colour type {other}"))),
     };
     let pixels = u64::from(width) * u64::from(height);
@@ -186,6 +190,8 @@ fn png(bytes: &[u8]) -> Result<Header, Reason> {
             .saturating_mul(per_pixel + 1)
             .saturating_add(16 * u64::from(width) + (1 << 20)),
         data: 33,
+        // Deflate makes nothing shorter than a 1032nd.
+        shortest: pixels.saturating_mul(channels_coded * u64::from(bits.max(1))) / 8 / 1040,
     })
 }
 
@@ -238,7 +244,7 @@ mod tests {
     #[test]
     fn every_beginning_of_a_header_is_truncated() {
         let bytes = jpeg_header(0xc0, 300, 400, 3);
-        for end in 3..bytes.len() - 8 {
+        for end in 3..bytes.len() - 9 {
             assert_eq!(read_header(&bytes[..end]), Err(Reason::Truncated), "{end}");
         }
         assert_eq!(read_header(&[]), Err(Reason::Empty));

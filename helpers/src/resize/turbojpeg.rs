@@ -4,9 +4,9 @@
 //! goes by on Linux and macOS, and used through the part of the TurboJPEG API that versions 2 and
 //! 3 share.
 
-use super::SIDE;
 use super::error::Reason;
 use super::header::{self, Format};
+use super::{SIDE, Scaled};
 use libc::{c_char, c_int, c_uchar, c_ulong, c_void};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
@@ -49,35 +49,42 @@ fn candidates() -> Vec<CString> {
         .collect()
 }
 
+// The functions' types, as turbojpeg.h gives them.
 type Handle = *mut c_void;
+type Init = unsafe extern "C" fn() -> Handle;
+/// Handle, bytes, their count; width, height, subsampling and colours to be written.
+type Header = unsafe extern "C" fn(
+    Handle,
+    *const c_uchar,
+    c_ulong,
+    *mut c_int,
+    *mut c_int,
+    *mut c_int,
+    *mut c_int,
+) -> c_int;
+/// Handle, bytes, their count; the buffer, its width, bytes per row, height, pixel format, flags.
+type Decompress = unsafe extern "C" fn(
+    Handle,
+    *const c_uchar,
+    c_ulong,
+    *mut c_uchar,
+    c_int,
+    c_int,
+    c_int,
+    c_int,
+    c_int,
+) -> c_int;
+type ErrorText = unsafe extern "C" fn(Handle) -> *mut c_char;
+type Status = unsafe extern "C" fn(Handle) -> c_int;
 
-/// The functions, with the types that `turbojpeg.h` gives them.
 pub(super) struct Library {
     description: String,
-    init: unsafe extern "C" fn() -> Handle,
-    header: unsafe extern "C" fn(
-        Handle,
-        *const c_uchar,
-        c_ulong,
-        *mut c_int,
-        *mut c_int,
-        *mut c_int,
-        *mut c_int,
-    ) -> c_int,
-    decompress: unsafe extern "C" fn(
-        Handle,
-        *const c_uchar,
-        c_ulong,
-        *mut c_uchar,
-        c_int,
-        c_int,
-        c_int,
-        c_int,
-        c_int,
-    ) -> c_int,
-    error_text: unsafe extern "C" fn(Handle) -> *mut c_char,
-    error_code: unsafe extern "C" fn(Handle) -> c_int,
-    destroy: unsafe extern "C" fn(Handle) -> c_int,
+    init: Init,
+    header: Header,
+    decompress: Decompress,
+    error_text: ErrorText,
+    error_code: Status,
+    destroy: Status,
 }
 
 const GRAY: c_int = 6; // TJPF_GRAY
@@ -107,24 +114,28 @@ impl Library {
         unsafe {
             Some(Library {
                 description: format!("libjpeg-turbo {version}, {place}"),
-                init: std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> Handle>(init),
-                header: std::mem::transmute::<*mut c_void, _>(symbol(c"tjDecompressHeader3")?),
-                decompress: std::mem::transmute::<*mut c_void, _>(symbol(c"tjDecompress2")?),
-                error_text: std::mem::transmute::<*mut c_void, _>(symbol(c"tjGetErrorStr2")?),
-                error_code: std::mem::transmute::<*mut c_void, _>(symbol(c"tjGetErrorCode")?),
-                destroy: std::mem::transmute::<*mut c_void, _>(symbol(c"tjDestroy")?),
+                init: std::mem::transmute::<*mut c_void, Init>(init),
+                header: std::mem::transmute::<*mut c_void, Header>(symbol(c"tjDecompressHeader3")?),
+                decompress: std::mem::transmute::<*mut c_void, Decompress>(symbol(
+                    c"tjDecompress2",
+                )?),
+                error_text: std::mem::transmute::<*mut c_void, ErrorText>(symbol(
+                    c"tjGetErrorStr2",
+                )?),
+                error_code: std::mem::transmute::<*mut c_void, Status>(symbol(c"tjGetErrorCode")?),
+                destroy: std::mem::transmute::<*mut c_void, Status>(symbol(c"tjDestroy")?),
             })
         }
     }
 
     /// Decodes a JPEG to grey, at the smallest scale that suits, into `pixels`.
     ///
-    /// Returns width and height, or `None` for files that this library does not decode to grey.
+    /// `None` for files that this library does not decode to grey.
     pub(super) fn decode_into(
         &'static self,
         bytes: &[u8],
         pixels: &mut Vec<u8>,
-    ) -> Result<Option<(u32, u32)>, Reason> {
+    ) -> Result<Option<Scaled>, Reason> {
         let header = header::check(bytes)?;
         if header.format != Format::Jpeg {
             return Ok(None);
@@ -176,7 +187,12 @@ impl Library {
                 )
             };
             self.outcome(handle, status)?;
-            Ok(Some((width, height)))
+            let covered = |side: u32| f64::from(side * eighths) / 8.0;
+            Ok(Some(Scaled {
+                width,
+                height,
+                covered: (covered(header.width), covered(header.height)),
+            }))
         })
     }
 
@@ -195,10 +211,9 @@ impl Library {
 
 /// Into how many eighths of its size a picture with this shorter side is decoded.
 ///
-/// Only 1, 2, 4 and 8 are fast. At least twice the thumbnail's size must be left: with less, the
-/// thumbnail differs from Pillow's by more than one level.
+/// Only 1, 2, 4 and 8 are fast. At least the thumbnail's size must be left.
 fn eighths(shorter: u32) -> u32 {
-    let enough = |eighths: &u32| scaled(shorter, *eighths) >= 2 * SIDE as u32;
+    let enough = |eighths: &u32| shorter * eighths >= 8 * SIDE as u32;
     [1, 2, 4].into_iter().find(enough).unwrap_or(8)
 }
 
@@ -255,12 +270,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_keeps_twice_the_thumbnail() {
+    fn the_scale_keeps_the_thumbnails_size() {
         assert_eq!(eighths(2000), 1);
-        assert_eq!(eighths(1017), 1);
-        assert_eq!(eighths(1016), 2);
-        assert_eq!(eighths(300), 4);
-        assert_eq!(eighths(128), 8);
+        assert_eq!(eighths(512), 1);
+        assert_eq!(eighths(511), 2);
+        assert_eq!(eighths(150), 4);
+        assert_eq!(eighths(127), 8);
         assert_eq!(eighths(1), 8);
         assert_eq!(scaled(1017, 1), 128);
     }

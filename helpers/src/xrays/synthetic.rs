@@ -1,4 +1,4 @@
-//! The synthetic set: drawn once from fixed seeds, the same on every machine.
+//! The synthetic set: drawn once, from fixed seeds.
 
 use super::{Xray, XrayError, XraySet, draw, store};
 use crate::paths::data_dir;
