@@ -17,6 +17,7 @@
 //! | [`check`] | ✓ and ✗ for exercises |
 //! | [`xrays`] | the chest X-rays: a folder, the Kaggle zip, or a synthetic set |
 //! | [`resize`] | one X-ray file to a small grey thumbnail |
+//! | [`size`] | how much data the chapters work on |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
 pub mod check;
@@ -29,6 +30,7 @@ pub mod prelude;
 pub mod progress;
 pub mod python;
 pub mod resize;
+pub mod size;
 pub mod xrays;
 
 // Notebooks use these through the prelude. Cells must not have copies of their

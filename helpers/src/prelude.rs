@@ -8,6 +8,7 @@ pub use crate::measure::*;
 pub use crate::progress::*;
 pub use crate::python::*;
 pub use crate::resize::*;
+pub use crate::size::*;
 pub use crate::xrays::*;
 pub use crate::{image, rayon, serde, serde_json, tokio};
 

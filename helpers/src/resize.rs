@@ -1,1 +1,224 @@
+//! One X-ray file to a small grey thumbnail.
+//!
+//! Three ways to the same 64 × 64 levels:
+//!
+//! | function | decoder | resampler |
+//! |---|---|---|
+//! | [`resize_plain`] | `image`, in colour where the file has colour | `image` |
+//! | [`resize`] | `zune-jpeg` straight to grey | `fast_image_resize` |
+//! | [`resize_scaled`] | libjpeg-turbo at a fraction of the size, where it is installed | `fast_image_resize` |
+//!
+//! All of them do what Pillow does in `Image.open(f).convert("L").resize((64, 64))`: the picture
+//! is stretched to a square, alpha is ignored, an EXIF orientation is not applied. [`resize`]
+//! differs from Pillow by rounding only.
+//!
+//! Each file gives a [`Thumbnail`] or an error with its name, whatever is in it: damaged input is
+//! no reason to panic, to hang, or to take more memory than [`MAX_MEMORY`].
 
+mod error;
+mod gray;
+pub(crate) mod header;
+mod thumbnail;
+mod turbojpeg;
+
+pub use error::{Reason, ResizeError};
+pub use thumbnail::{SIDE, Thumbnail};
+pub use turbojpeg::turbojpeg;
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::GrayImage;
+use image::imageops;
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The most pixels that an image may have: 100 megapixels. X-rays have 0.1 to 10.
+pub const MAX_PIXELS: u64 = 100_000_000;
+/// The most memory, in bytes, that reading and decoding one image may take: 512 MiB.
+///
+/// What a file needs is worked out from its header, before anything is allocated for its pixels.
+pub const MAX_MEMORY: u64 = 512 << 20;
+/// The longest file that is read, in bytes: 128 MiB.
+pub const MAX_FILE: u64 = 128 << 20;
+
+/// A JPEG or PNG file as a thumbnail: the fast way that needs nothing installed.
+pub fn resize(path: &Path) -> Result<Thumbnail, ResizeError> {
+    with_scratch(|scratch| {
+        read_into(path, &mut scratch.file)?;
+        let (width, height) = gray::decode_into(&scratch.file, &mut scratch.pixels)?;
+        Ok(scratch.shrink(width, height))
+    })
+    .map_err(|reason: Reason| reason.in_file(path))
+}
+
+/// A JPEG or PNG file as a thumbnail: the obvious way, with the `image` crate alone.
+pub fn resize_plain(path: &Path) -> Result<Thumbnail, ResizeError> {
+    let bytes = read(path)?;
+    let gray = decode_plain(&bytes).map_err(|error| error.reason.in_file(path))?;
+    Ok(shrink_plain(&gray))
+}
+
+/// A JPEG file as a thumbnail, decoded at a fraction of its size.
+///
+/// A JPEG holds blocks of 8 × 8 pixels as waves; leaving out the short ones gives a smaller
+/// picture for less work. This needs libjpeg-turbo (see [`turbojpeg()`]); without it the error's
+/// reason is [`Reason::NoTurbojpeg`]. Files that it cannot decode to grey (PNG, CMYK) go the way
+/// of [`resize`].
+pub fn resize_scaled(path: &Path) -> Result<Thumbnail, ResizeError> {
+    with_scratch(|scratch| {
+        let library = turbojpeg::library().ok_or(Reason::NoTurbojpeg)?;
+        read_into(path, &mut scratch.file)?;
+        match library.decode_into(&scratch.file, &mut scratch.pixels)? {
+            Some(scaled) => Ok(scratch.shrink_part(scaled)),
+            None => {
+                let (width, height) = gray::decode_into(&scratch.file, &mut scratch.pixels)?;
+                Ok(scratch.shrink(width, height))
+            }
+        }
+    })
+    .map_err(|reason: Reason| reason.in_file(path))
+}
+
+/// Stage 1: the file's bytes, at most [`MAX_FILE`] of them.
+pub fn read(path: &Path) -> Result<Vec<u8>, ResizeError> {
+    let mut bytes = Vec::new();
+    read_into(path, &mut bytes).map_err(|reason| reason.in_file(path))?;
+    Ok(bytes)
+}
+
+/// Stage 2 of [`resize`]: a JPEG or PNG in memory as grey levels.
+///
+/// Colour becomes `(19595 R + 38470 G + 7471 B) / 65536`, rounded: Pillow's `convert("L")`.
+pub fn decode_gray(bytes: &[u8]) -> Result<GrayImage, ResizeError> {
+    let mut pixels = Vec::new();
+    let (width, height) = gray::decode_into(bytes, &mut pixels)?;
+    GrayImage::from_raw(width, height, pixels)
+        .ok_or_else(|| Reason::Damaged("fewer pixels than its header says".to_owned()).into())
+}
+
+/// Stage 2 of [`resize_plain`]: what `image::open(path)?.into_luma8()` gives.
+///
+/// The `image` crate weighs red, green and blue by another standard (Rec. 709) than Pillow, so
+/// colour files come out a little different.
+pub fn decode_plain(bytes: &[u8]) -> Result<GrayImage, ResizeError> {
+    Ok(gray::decode_plain(bytes)?.into_luma8())
+}
+
+/// Stage 3 of [`resize`]: any grey image to 64 × 64, by `fast_image_resize`.
+///
+/// The filter is the one behind Pillow's default, where it is called BICUBIC: Catmull–Rom,
+/// stretched when it shrinks so that every pixel counts.
+pub fn shrink(image: &GrayImage) -> Thumbnail {
+    let (width, height) = image.dimensions();
+    with_scratch(|scratch| shrink_with(&mut scratch.resizer, image.as_raw(), width, height))
+}
+
+/// Stage 3 of [`resize_plain`]: the same filter as in [`shrink`], by the `image` crate.
+pub fn shrink_plain(image: &GrayImage) -> Thumbnail {
+    if image.is_empty() {
+        return Thumbnail::black();
+    }
+    let side = SIDE as u32;
+    let small = imageops::resize(image, side, side, imageops::FilterType::CatmullRom);
+    Thumbnail::from_pixels(small.into_raw()).expect("the resampler gives the size it is asked for")
+}
+
+/// What each thread keeps from one image to the next: fresh memory costs time for every page.
+#[derive(Default)]
+struct Scratch {
+    file: Vec<u8>,
+    pixels: Vec<u8>,
+    resizer: Resizer,
+}
+
+/// A thread gives buffers back that are larger than this many bytes.
+const KEEP: usize = 32 << 20;
+
+fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    thread_local! {
+        static SCRATCH: RefCell<Scratch> = RefCell::default();
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        let result = work(scratch);
+        for buffer in [&mut scratch.file, &mut scratch.pixels] {
+            if buffer.capacity() > KEEP {
+                *buffer = Vec::new();
+            }
+        }
+        result
+    })
+}
+
+/// A picture decoded at a fraction of its size.
+struct Scaled {
+    /// Whole pixels in the buffer.
+    width: u32,
+    height: u32,
+    /// The part of them that the picture covers: its last column and row may reach beyond it.
+    covered: (f64, f64),
+}
+
+impl Scratch {
+    fn shrink(&mut self, width: u32, height: u32) -> Thumbnail {
+        shrink_with(&mut self.resizer, &self.pixels, width, height)
+    }
+
+    fn shrink_part(&mut self, scaled: Scaled) -> Thumbnail {
+        shrink_part_with(&mut self.resizer, &self.pixels, scaled)
+    }
+}
+
+fn shrink_with(resizer: &mut Resizer, pixels: &[u8], width: u32, height: u32) -> Thumbnail {
+    let covered = (width.into(), height.into());
+    let whole = Scaled {
+        width,
+        height,
+        covered,
+    };
+    shrink_part_with(resizer, pixels, whole)
+}
+
+fn shrink_part_with(resizer: &mut Resizer, pixels: &[u8], scaled: Scaled) -> Thumbnail {
+    let Scaled {
+        width,
+        height,
+        covered,
+    } = scaled;
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+        .crop(0.0, 0.0, covered.0, covered.1)
+        .use_alpha(false);
+    let mut small = vec![0; SIDE * SIDE];
+    let source = TypedImageRef::<U8>::from_buffer(width, height, pixels)
+        .expect("the decoders give as many pixels as they say");
+    let mut target = TypedImage::<U8>::from_buffer(SIDE as u32, SIDE as u32, &mut small)
+        .expect("the buffer was made for this size");
+    resizer
+        .resize_typed(&source, &mut target, &options)
+        .expect("the whole of an image always lies within it");
+    Thumbnail::from_pixels(small).expect("the buffer was made for this size")
+}
+
+fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Reason> {
+    bytes.clear();
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        // A pipe or a device might never end.
+        return Err(Reason::Io("it is not a file".to_owned()));
+    }
+    bytes.reserve_exact(metadata.len().min(MAX_FILE) as usize + 1);
+    // The file may grow while it is read.
+    let length = file.take(MAX_FILE + 1).read_to_end(bytes)? as u64;
+    if length > MAX_FILE {
+        let limit = MAX_FILE >> 20;
+        return Err(Reason::TooLarge(format!("it is longer than {limit} MiB")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
