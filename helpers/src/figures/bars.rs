@@ -206,6 +206,10 @@ pub(super) fn paint(
         notes = vec!["nothing to show: there are no rows yet".to_owned()];
     }
     let log = is_log(rows);
+    if rows.iter().any(|row| row.values.len() > most_dots(rows)) {
+        notes
+            .push("of many runs some are drawn, the fastest and the slowest among them".to_owned());
+    }
     let at_zero = |row: &&Row| row.middle.is_some_and(|m| m <= 0.0);
     if log && rows.iter().any(|row| at_zero(&row)) {
         notes.push("a log scale has no 0: rows at 0 are not drawn".to_owned());
@@ -260,7 +264,7 @@ pub(super) fn paint(
 
 /// Dots per row, so that many rows of many runs stay a small file.
 fn most_dots(rows: &[Row]) -> usize {
-    (300 / rows.len().max(1)).clamp(7, 60)
+    (240 / rows.len().max(1)).clamp(7, 60)
 }
 
 fn axis(rows: &[Row], log: bool, span: (f64, f64)) -> Axis {
