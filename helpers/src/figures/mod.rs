@@ -28,6 +28,7 @@ mod heat_map;
 mod layout;
 mod lines;
 mod quantities;
+mod rows;
 mod scale;
 mod speedup;
 mod stacked;

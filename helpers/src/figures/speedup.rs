@@ -67,7 +67,7 @@ pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Figure {
             found.push(format!("{} with {workers}", times(ratio)));
             medians.push((*at, ratio));
             let kept = if few {
-                super::bars::thin(runs, each)
+                super::rows::thin(runs, each)
             } else {
                 Vec::new()
             };

@@ -119,7 +119,7 @@ fn x_axis(values: impl Iterator<Item = f64> + Clone, log: bool, span: (f64, f64)
     Axis::linear(
         (low, high + air),
         span,
-        ((span.1 - span.0) / 70.0) as usize,
+        ((span.1 - span.0) / 56.0) as usize,
         false,
         whole,
     )

@@ -85,7 +85,7 @@ impl Arrow {
 ///
 /// Arrows that name no node are left out and counted. A label that has no free place on its arrow
 /// becomes a number, which is explained below the picture. Of many nodes the first 60 are drawn,
-/// and of many arrows the first 100.
+/// and of many arrows the first 80.
 ///
 /// ```
 /// use helpers::figures::{Arrow, Node, diagram};
@@ -168,7 +168,7 @@ pub fn diagram(title: &str, nodes: &[Node], arrows: &[Arrow]) -> Figure {
 }
 
 const MOST: usize = 60;
-const MOST_ARROWS: usize = 100;
+const MOST_ARROWS: usize = 80;
 const MOST_KEYS: usize = 12;
 
 fn paint(

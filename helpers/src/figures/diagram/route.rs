@@ -92,7 +92,7 @@ pub(super) fn shapes(nodes: &[Node]) -> Vec<Shape> {
     let half = shapes.iter().map(|s| s.half_high).fold(0.0, f64::max);
     for shape in &mut shapes {
         shape.half_high = half;
-        shape.y = 8.0 + half + shape.y * (half * 2.0 + 66.0);
+        shape.y = 8.0 + half + shape.y * (half * 2.0 + 74.0);
     }
     shapes
 }
@@ -167,7 +167,7 @@ pub(super) fn between(a: (f64, f64), b: (f64, f64), share: f64) -> (f64, f64) {
     (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share)
 }
 
-/// A free place on the arrow's longest part, the middle first.
+/// A free place on or beside the arrow's longest part, the middle first.
 pub(super) fn place_label(
     text: &str,
     path: &[(f64, f64)],
@@ -178,8 +178,14 @@ pub(super) fn place_label(
         .windows(2)
         .max_by(|a, b| length(a).total_cmp(&length(b)))?;
     let half = width(text, SMALL, false) / 2.0 + 4.0;
-    for share in [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74] {
+    let shares = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74];
+    // On the line if possible, else beside it.
+    let places = [0.0, half + 3.0, -half - 3.0]
+        .into_iter()
+        .flat_map(|aside| shares.map(|share| (aside, share)));
+    for (aside, share) in places {
         let (x, y) = between(longest[0], longest[1], share);
+        let x = x + aside;
         let area = (x - half, y - 9.5, x + half, y + 9.5);
         // The arrow's head stays in sight.
         let (tip_x, tip_y) = *path.last()?;
