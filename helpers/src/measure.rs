@@ -73,6 +73,9 @@ impl AsRef<Timing> for Timing {
 impl fmt::Display for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (low, high) = self.range();
+        if self.wall.len() == 1 {
+            return write!(f, "{}: {} (a single run)", self.name, seconds(low));
+        }
         write!(
             f,
             "{}: median {} of {} runs ({} to {})",
