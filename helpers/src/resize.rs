@@ -1,16 +1,17 @@
 //! One X-ray file to a small grey thumbnail.
 //!
-//! Three ways to the same 64 × 64 levels:
+//! Four ways to the same 64 × 64 levels:
 //!
 //! | function | decoder | resampler |
 //! |---|---|---|
 //! | [`resize_plain`] | `image`, in colour where the file has colour | `image` |
 //! | [`resize`] | `zune-jpeg` straight to grey | `fast_image_resize` |
 //! | [`resize_scaled`] | libjpeg-turbo at a fraction of the size, where it is installed | `fast_image_resize` |
+//! | [`resize_means`] | nothing but the mean of each 8 × 8 block | `fast_image_resize` |
 //!
 //! All of them do what Pillow does in `Image.open(f).convert("L").resize((64, 64))`: the picture
 //! is stretched to a square, alpha is ignored, an EXIF orientation is not applied. [`resize`]
-//! differs from Pillow by rounding only.
+//! differs from Pillow by rounding only, the two below it by less than one level.
 //!
 //! Each file gives a [`Thumbnail`] or an error with its name, whatever is in it: damaged input is
 //! no reason to panic, to hang, or to take more memory than [`MAX_MEMORY`].
@@ -18,6 +19,7 @@
 mod error;
 mod gray;
 pub(crate) mod header;
+mod means;
 mod thumbnail;
 mod turbojpeg;
 
@@ -78,6 +80,28 @@ pub fn resize_scaled(path: &Path) -> Result<Thumbnail, ResizeError> {
                 Ok(scratch.shrink(width, height))
             }
         }
+    })
+    .map_err(|reason: Reason| reason.in_file(path))
+}
+
+/// A JPEG file as a thumbnail, from the mean of each block of 8 × 8 pixels.
+///
+/// The same idea as in [`resize_scaled`] taken to its end, in Rust alone: the means are in the
+/// file, and nothing else is decoded. Files whose shorter side has fewer than 512 pixels, and all
+/// but plain baseline JPEGs, go the way of [`resize`].
+pub fn resize_means(path: &Path) -> Result<Thumbnail, ResizeError> {
+    with_scratch(|scratch| {
+        read_into(path, &mut scratch.file)?;
+        let header = header::check(&scratch.file)?;
+        let enough = header.width.min(header.height) >= 8 * SIDE as u32;
+        if header.format == header::Format::Jpeg
+            && enough
+            && let Some(scaled) = means::decode_into(&scratch.file, &mut scratch.pixels)
+        {
+            return Ok(scratch.shrink_part(scaled));
+        }
+        let (width, height) = gray::decode_into(&scratch.file, &mut scratch.pixels)?;
+        Ok(scratch.shrink(width, height))
     })
     .map_err(|reason: Reason| reason.in_file(path))
 }

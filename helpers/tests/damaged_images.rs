@@ -3,8 +3,8 @@
 //! The damage is seeded, so a failure can be repeated: it names the image and the round.
 
 use helpers::resize::{
-    MAX_FILE, MAX_MEMORY, Reason, decode_gray, decode_plain, resize, resize_plain, resize_scaled,
-    shrink, turbojpeg,
+    MAX_FILE, MAX_MEMORY, Reason, decode_gray, decode_plain, resize, resize_means, resize_plain,
+    resize_scaled, shrink, turbojpeg,
 };
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -234,7 +234,7 @@ fn the_largest_images_stay_within_the_memory() {
 #[test]
 fn damaged_images_end_well() {
     let _turn = TURN.lock();
-    const ROUNDS: usize = 220;
+    const ROUNDS: usize = 200;
     watch(Duration::from_secs(15));
     let originals = originals();
     let folder = tempfile::tempdir().unwrap();
@@ -255,12 +255,15 @@ fn damaged_images_end_well() {
             let _ = decode_plain(&bytes);
             let fast = resize(&path);
             let _ = resize_plain(&path);
+            let means = resize_means(&path);
             let scaled = turbojpeg().map(|_| resize_scaled(&path));
             slowest = slowest.max(start.elapsed());
             let peak = PEAK.load(Ordering::Relaxed) - before;
             most = most.max(peak);
 
             let case = format!("{name}, round {round}");
+            // It needs less of the file, so it may succeed where the others fail.
+            assert!(means.is_ok() || fast.is_err(), "{case}: {means:?}");
             assert!(peak as u64 <= MAX_MEMORY, "{case}: {peak} bytes at once");
             match (gray, fast) {
                 (Ok(gray), Ok(fast)) => {

@@ -34,6 +34,8 @@ fn each_kind_of_image_comes_out_like_pillows() {
         "rgb.jpg",
         "cmyk.jpg",
         "turned.jpg",
+        "large-gray.jpg",
+        "large-colour.jpg",
         "thread.jpg",
         "gray.png",
         "gray-alpha.png",
@@ -48,6 +50,7 @@ fn each_kind_of_image_comes_out_like_pillows() {
     for name in kinds {
         let path = images().join(name);
         assert_near(name, resize(&path), 0.5);
+        assert_near(name, resize_means(&path), 1.0);
         if turbojpeg().is_some() {
             assert_near(name, resize_scaled(&path), 1.0);
         }
@@ -112,7 +115,7 @@ fn errors_name_the_file_and_say_what_to_do() {
     for (name, bytes, expected) in cases {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        for way in [resize, resize_plain, resize_scaled] {
+        for way in [resize, resize_plain, resize_scaled, resize_means] {
             let error = way(&path).unwrap_err();
             if error.reason == Reason::NoTurbojpeg {
                 continue;
@@ -150,9 +153,12 @@ fn real_xrays_come_out_alike() {
     let set = crate::xrays::xrays_from(Path::new(&folder)).unwrap();
     for xray in set.spread(24).files() {
         let fast = resize(&xray.path).unwrap();
+        let mut ways = vec![resize_means(&xray.path)];
         if turbojpeg().is_some() {
-            let scaled = resize_scaled(&xray.path).unwrap();
-            let difference = fast.difference(&scaled);
+            ways.push(resize_scaled(&xray.path));
+        }
+        for scaled in ways {
+            let difference = fast.difference(&scaled.unwrap());
             assert!(difference <= 1.0, "{}: {difference}", xray.path.display());
         }
     }
