@@ -4,15 +4,15 @@
 //! under `target/workbook/kernels`. This program stays as the kernel's parent: when the kernel
 //! ends, or whoever started it is gone, the folder and every process of the kernel go too.
 
+use crate::child;
 use crate::layout::Layout;
 use crate::seed;
 use crate::toolchain::{Toolchain, clean_environment};
 use anyhow::{Context, Result};
 use std::fs::{self, File, TryLockError};
-use std::os::unix::process::{CommandExt, parent_id};
+use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A folder to compile in, in place of a copy of the seed: how the seed itself is built.
@@ -57,18 +57,19 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
         .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"));
-    die_with_parent(&mut command);
+    child::tie(&mut command, libc::SIGKILL, false);
 
     let parent = parent_id();
-    let mut child = command.spawn().with_context(|| {
+    let mut kernel = command.spawn().with_context(|| {
         format!(
             "the kernel program {} did not start; `cargo workbook setup` installs it",
             arguments.evcxr.display()
         )
     })?;
-    forward_signals(child.id() as i32);
+    // An interrupt is the kernel's business: Jupyter sends it as a message.
+    child::pass_signals(&kernel, 0, libc::SIGKILL);
     std::thread::spawn(move || end_with(parent));
-    let status = child.wait()?;
+    let status = child::wait(&mut kernel)?;
     if status.code().is_some_and(|code| code != 0) {
         eprint!("{}", fs::read_to_string(&log_file).unwrap_or_default());
     }
@@ -140,52 +141,13 @@ fn is_alive(folder: &Path) -> bool {
     }
 }
 
-/// Asks the system to kill the kernel when this program is killed.
-fn die_with_parent(command: &mut Command) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the closure runs between fork and exec and makes one system call, which is allowed
-    // there; it touches no memory of the parent.
-    unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            Ok(())
-        });
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = command;
-}
-
-static CHILD: AtomicI32 = AtomicI32::new(0);
-
-extern "C" fn kill_child(_signal: libc::c_int) {
-    let child = CHILD.load(Ordering::Relaxed);
-    if child > 0 {
-        // SAFETY: kill may be called from a signal handler, and the child has not been waited
-        // for yet when this can run with its number set: the program ends right after the wait.
-        unsafe { libc::kill(child, libc::SIGKILL) };
-    }
-}
-
-/// An interrupt is the kernel's business (Jupyter sends it as a message); a request to end ends
-/// the kernel, and with it this program, which then tidies up.
-fn forward_signals(child: i32) {
-    CHILD.store(child, Ordering::Relaxed);
-    let handler = kill_child as extern "C" fn(libc::c_int) as libc::sighandler_t;
-    // SAFETY: the handler only reads an atomic and calls kill.
-    unsafe {
-        libc::signal(libc::SIGINT, libc::SIG_IGN);
-        libc::signal(libc::SIGTERM, handler);
-        libc::signal(libc::SIGHUP, handler);
-    }
-}
-
 /// Ends the kernel when the process that started it is gone: a killed JupyterLab must not leave
 /// kernels behind.
 fn end_with(parent: u32) {
     while parent_id() == parent {
         std::thread::sleep(Duration::from_millis(500));
     }
-    kill_child(libc::SIGTERM);
+    child::terminate();
 }
 
 /// Kills what the kernel left running, such as a cell in an endless loop. Jupyter starts each

@@ -9,9 +9,11 @@
 //! | [`kernel`] | starts one kernel on its own copy of the seed, and tidies up after it |
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`lab`], [`run`], [`reset`], [`doctor`], [`clean`] | one command each |
+//! | [`child`] | a process that never outlives this one |
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress and tables on the terminal |
 
+mod child;
 mod clean;
 mod doctor;
 mod environment;
