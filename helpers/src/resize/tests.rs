@@ -50,10 +50,7 @@ fn each_kind_of_image_comes_out_like_pillows() {
     for name in kinds {
         let path = images().join(name);
         assert_near(name, resize(&path), 0.5);
-        assert_near(name, resize_means(&path), 1.0);
-        if turbojpeg().is_some() {
-            assert_near(name, resize_scaled(&path), 1.0);
-        }
+        assert_near(name, resize_scaled(&path), 1.0);
         // Its weights of the colours are others.
         let limit = if name.contains("gray") { 0.5 } else { 12.0 };
         assert_near(name, resize_plain(&path), limit);
@@ -115,11 +112,8 @@ fn errors_name_the_file_and_say_what_to_do() {
     for (name, bytes, expected) in cases {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        for way in [resize, resize_plain, resize_scaled, resize_means] {
+        for way in [resize, resize_plain, resize_scaled] {
             let error = way(&path).unwrap_err();
-            if error.reason == Reason::NoTurbojpeg {
-                continue;
-            }
             let text = error.to_string();
             assert!(text.contains(name) && text.contains(expected), "{text}");
         }
@@ -153,13 +147,8 @@ fn real_xrays_come_out_alike() {
     let set = crate::xrays::xrays_from(Path::new(&folder)).unwrap();
     for xray in set.spread(24).files() {
         let fast = resize(&xray.path).unwrap();
-        let mut ways = vec![resize_means(&xray.path)];
-        if turbojpeg().is_some() {
-            ways.push(resize_scaled(&xray.path));
-        }
-        for scaled in ways {
-            let difference = fast.difference(&scaled.unwrap());
-            assert!(difference <= 1.0, "{}: {difference}", xray.path.display());
-        }
+        let scaled = resize_scaled(&xray.path).unwrap();
+        let difference = fast.difference(&scaled);
+        assert!(difference <= 1.0, "{}: {difference}", xray.path.display());
     }
 }
