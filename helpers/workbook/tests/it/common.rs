@@ -107,6 +107,11 @@ impl Cell {
         self
     }
 
+    /// The cell as it stands in a notebook file.
+    pub fn into_value(self) -> Value {
+        self.0
+    }
+
     /// The outputs that the cell was published with.
     pub fn published(mut self, outputs: Value) -> Self {
         self.0["outputs"] = outputs;
@@ -132,7 +137,7 @@ pub fn figure() -> Value {
 /// A notebook file in a folder of its own, which goes with it.
 pub struct Notebook {
     pub path: PathBuf,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Notebook {
@@ -158,12 +163,10 @@ impl Notebook {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("{name}.ipynb"));
         fs::write(&path, notebook.to_string()).unwrap();
-        Notebook { path, folder }
-    }
-
-    /// A file beside the notebook, for its cells to write to.
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        Notebook {
+            path,
+            _folder: folder,
+        }
     }
 
     pub fn read(&self) -> Value {
@@ -183,6 +186,17 @@ pub fn text(value: &Value) -> String {
         Value::Array(lines) => lines.iter().map(text).collect(),
         _ => String::new(),
     }
+}
+
+/// Whether a cell carries a tag.
+pub fn tagged(cell: &Value, tag: &str) -> bool {
+    let tags = cell["metadata"]["tags"].as_array();
+    tags.is_some_and(|tags| tags.iter().any(|t| t == tag))
+}
+
+/// The exercise that a cell belongs to, or nothing.
+pub fn exercise_of(cell: &Value) -> String {
+    text(&cell["metadata"]["workbook"]["exercise"])
 }
 
 /// What one cell printed to stdout.
