@@ -6,13 +6,13 @@
 
 use crate::layout::Layout;
 use crate::seed;
+use crate::signals;
 use crate::toolchain::{Toolchain, clean_environment};
 use anyhow::{Context, Result};
 use std::fs::{self, File, TryLockError};
-use std::os::unix::process::{CommandExt, parent_id};
+use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A folder to compile in, in place of a copy of the seed: how the seed itself is built.
@@ -57,7 +57,7 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
         .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"));
-    die_with_parent(&mut command);
+    signals::end_with_this_program(&mut command, libc::SIGKILL);
 
     let parent = parent_id();
     let mut child = command.spawn().with_context(|| {
@@ -66,7 +66,8 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
             arguments.evcxr.display()
         )
     })?;
-    forward_signals(child.id() as i32);
+    // An interrupt is the kernel's business: Jupyter sends it as a message.
+    signals::pass_on(child.id(), libc::SIGKILL);
     std::thread::spawn(move || end_with(parent));
     let status = child.wait()?;
     if status.code().is_some_and(|code| code != 0) {
@@ -140,52 +141,13 @@ fn is_alive(folder: &Path) -> bool {
     }
 }
 
-/// Asks the system to kill the kernel when this program is killed.
-fn die_with_parent(command: &mut Command) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the closure runs between fork and exec and makes one system call, which is allowed
-    // there; it touches no memory of the parent.
-    unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            Ok(())
-        });
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = command;
-}
-
-static CHILD: AtomicI32 = AtomicI32::new(0);
-
-extern "C" fn kill_child(_signal: libc::c_int) {
-    let child = CHILD.load(Ordering::Relaxed);
-    if child > 0 {
-        // SAFETY: kill may be called from a signal handler, and the child has not been waited
-        // for yet when this can run with its number set: the program ends right after the wait.
-        unsafe { libc::kill(child, libc::SIGKILL) };
-    }
-}
-
-/// An interrupt is the kernel's business (Jupyter sends it as a message); a request to end ends
-/// the kernel, and with it this program, which then tidies up.
-fn forward_signals(child: i32) {
-    CHILD.store(child, Ordering::Relaxed);
-    let handler = kill_child as extern "C" fn(libc::c_int) as libc::sighandler_t;
-    // SAFETY: the handler only reads an atomic and calls kill.
-    unsafe {
-        libc::signal(libc::SIGINT, libc::SIG_IGN);
-        libc::signal(libc::SIGTERM, handler);
-        libc::signal(libc::SIGHUP, handler);
-    }
-}
-
 /// Ends the kernel when the process that started it is gone: a killed JupyterLab must not leave
 /// kernels behind.
 fn end_with(parent: u32) {
     while parent_id() == parent {
         std::thread::sleep(Duration::from_millis(500));
     }
-    kill_child(libc::SIGTERM);
+    signals::signal_child();
 }
 
 /// Kills what the kernel left running, such as a cell in an endless loop. Jupyter starts each

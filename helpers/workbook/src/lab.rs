@@ -4,6 +4,7 @@ use crate::kernel;
 use crate::layout::Layout;
 use crate::run;
 use crate::setup;
+use crate::signals;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::fs;
@@ -39,10 +40,10 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
         command.arg("--no-browser");
     }
     command.args(jupyter_arguments);
+    signals::end_with_this_program(&mut command, libc::SIGTERM);
     let mut child = command.spawn().context("JupyterLab did not start")?;
     // Ctrl-C is JupyterLab's to answer; this program waits for it and tidies up.
-    // SAFETY: ignoring a signal touches no memory of this program.
-    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    signals::pass_on(child.id(), libc::SIGTERM);
     if let Some(address) = wait_for_address(&runtime, &mut child, &first)? {
         println!("JupyterLab is running at\n\n    {address}\n");
         if browser {

@@ -10,6 +10,7 @@
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`lab`], [`run`], [`reset`], [`doctor`], [`clean`] | one command each |
 //! | [`verdict`] | which executed cells failed, and why |
+//! | [`signals`] | what this program starts ends with it |
 //! | [`ui`] | progress and tables on the terminal |
 
 mod clean;
@@ -22,6 +23,7 @@ mod reset;
 mod run;
 mod seed;
 mod setup;
+mod signals;
 mod toolchain;
 mod ui;
 mod verdict;
