@@ -1,7 +1,8 @@
 //! Are the chapters well formed, and does every cell of them run?
 
 use crate::common::{
-    SETUP, chapters, exercise_of, name_of, read_json, set_up, tagged, text, text_of, turn, workbook,
+    SETUP, chapters, exercise_of, name_of, read_json, say, set_up, tagged, text, text_of, turn,
+    workbook,
 };
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -15,7 +16,7 @@ const FEWEST_EXERCISES: usize = 2;
 #[test]
 fn every_cell_of_every_chapter_runs() {
     if chapters().is_empty() {
-        println!("there are no chapters yet");
+        say("the chapters were not run: there are none yet");
         return;
     }
     set_up();
@@ -25,7 +26,7 @@ fn every_cell_of_every_chapter_runs() {
         .output()
         .unwrap();
     let said = text_of(&output);
-    println!("{said}");
+    say(&said);
     assert!(output.status.success(), "{said}");
 }
 

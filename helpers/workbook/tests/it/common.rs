@@ -309,3 +309,10 @@ pub fn processes_with(setting: &str) -> Vec<String> {
     }
     found
 }
+
+/// Tells whoever runs the tests something, also when the test passes.
+pub fn say(text: &str) {
+    // The print macros would keep it until the test fails.
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
