@@ -298,16 +298,21 @@ pub fn chapters(layout: &Layout) -> Result<Vec<PathBuf>> {
     let mut chapters = Vec::new();
     for entry in fs::read_dir(layout.notebooks())? {
         let path = entry?.path();
-        let name = name_of(&path);
-        let numbered = name.len() > 3
-            && name.as_bytes()[..2].iter().all(u8::is_ascii_digit)
-            && name.as_bytes()[2] == b'-';
-        if numbered && name.ends_with(".ipynb") && !name.contains(".edited-") {
+        if is_chapter(&path) {
             chapters.push(path);
         }
     }
     chapters.sort();
     Ok(chapters)
+}
+
+/// Whether a path is named like a chapter.
+pub fn is_chapter(path: &Path) -> bool {
+    let name = name_of(path);
+    let numbered = name.len() > 3
+        && name.as_bytes()[..2].iter().all(u8::is_ascii_digit)
+        && name.as_bytes()[2] == b'-';
+    numbered && name.ends_with(".ipynb") && !name.contains(".edited-")
 }
 
 /// A path's file name as text.

@@ -111,16 +111,18 @@ pub fn judge(cell: &Execution) -> Option<Cause> {
 /// process it calls "Child process terminated" or "Subprocess terminated".
 fn error_of(cell: &Execution) -> Cause {
     let detail = strip_colours(&cell.detail);
+    // Every error of this kernel is named just that.
+    let detail = detail.strip_prefix("Error: ").unwrap_or(&detail);
     if detail.contains("process terminated") {
         let stderr = cell.stderr.trim();
         let why = match panic_in(stderr) {
             Some(message) => message,
-            None if stderr.is_empty() => first_line(&detail),
+            None if stderr.is_empty() => first_line(detail),
             None => first_line(stderr),
         };
         return Cause::ProcessEnded(why);
     }
-    Cause::DoesNotCompile(first_line(&detail))
+    Cause::DoesNotCompile(first_line(detail))
 }
 
 /// The message of the first panic in a report: the line after "thread '…' panicked at place:".
@@ -227,7 +229,7 @@ mod tests {
     fn compile_errors_and_ended_processes_are_told_apart() {
         let mut cell = cell();
         cell.status = Status::Error;
-        cell.detail = "\u{1b}[31mmismatched types\u{1b}[0m".into();
+        cell.detail = "Error: \u{1b}[31mmismatched types\u{1b}[0m".into();
         assert_eq!(
             judge(&cell),
             Some(Cause::DoesNotCompile("mismatched types".into()))

@@ -1,0 +1,296 @@
+"""JupyterLab as a reader sees it, in headless Chromium. Called by browser.rs.
+
+Arguments: the address that `cargo workbook` printed, the browser, a folder for screenshots.
+Nothing is saved: autosave is off, and the chapter's file stays as it is.
+"""
+
+import json
+import sys
+import time
+import urllib.request
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import sync_playwright
+
+ADDRESS, BROWSER, SCREENSHOTS = sys.argv[1:4]
+PARTS = urlsplit(ADDRESS)
+BASE = f"{PARTS.scheme}://{PARTS.netloc}"
+TOKEN = parse_qs(PARTS.query)["token"][0]
+CHAPTER = PARTS.path.rsplit("/", 1)[1]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# A noisy machine may be slow; what is waited for comes or does not.
+PATIENCE = 180
+RUN_ALL_PATIENCE = 900
+
+# The notebook that is open, as JupyterLab itself knows it. Cells outside the window are not in
+# the page, so questions about all cells go to the model.
+NOTEBOOK = "const panel = window.jupyterapp.shell.currentWidget; const notebook = panel.content;"
+
+
+def ask_server(path, method="GET", body=None):
+    request = urllib.request.Request(
+        BASE + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"token {TOKEN}", "Content-Type": "application/json"},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=PATIENCE) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def change_setting(plugin, settings):
+    ask_server(f"/lab/api/settings/{plugin}", "PUT", {"raw": json.dumps(settings)})
+
+
+def done(what):
+    print(f"✓ {what}", flush=True)
+
+
+class Lab:
+    def __init__(self, page):
+        self.page = page
+
+    def ask(self, script, argument=None):
+        return self.page.evaluate(f"async (argument) => {{ {NOTEBOOK} {script} }}", argument)
+
+    def wait(self, what, script, argument=None, patience=PATIENCE):
+        start = time.monotonic()
+        answer = None
+        while time.monotonic() - start < patience:
+            try:
+                answer = self.ask(script, argument)
+            except Exception as error:  # The page is still loading.
+                answer = None
+                last = error
+            if answer:
+                return answer
+            self.page.wait_for_timeout(250)
+        self.screenshot("failed")
+        raise AssertionError(f"after {patience} s still not: {what}")
+
+    def wait_for_kernel(self):
+        self.wait(
+            "the kernel is idle",
+            "return panel.context.isReady && panel.sessionContext.session?.kernel?.status === 'idle'"
+            " && panel.sessionContext.session.kernel.name === 'rust'",
+        )
+
+    def expect_no_questions(self):
+        """No dialog, no notification: a new user sees the chapter and nothing else."""
+        for selector in (".jp-Dialog", ".Toastify__toast", ".jp-Notification-Toast"):
+            found = self.page.locator(selector)
+            assert found.count() == 0, f"{selector}: {found.first.inner_text()}"
+
+    def screenshot(self, name):
+        self.page.screenshot(path=f"{SCREENSHOTS}/{name}.png")
+
+    def show_figure(self, index):
+        """Scrolls to a cell and returns its figure's natural and shown sizes."""
+        return self.wait(
+            f"the figure of cell {index} is shown",
+            """
+            notebook.activeCellIndex = argument;
+            await notebook.scrollToItem(argument, 'center');
+            const image = notebook.widgets[argument].node.querySelector('.jp-OutputArea img');
+            if (!image || !image.complete || image.naturalWidth === 0) return null;
+            image.scrollIntoView({ block: 'center' });
+            const box = image.getBoundingClientRect();
+            return { naturalWidth: image.naturalWidth, width: box.width, height: box.height,
+                     source: image.src.slice(0, 26) };
+            """,
+            index,
+        )
+
+    def figures(self):
+        """The cells that hold a figure."""
+        return self.ask(
+            """
+            return notebook.widgets.flatMap((cell, index) =>
+                cell.model.type === 'code'
+                && JSON.stringify(cell.model.sharedModel.outputs).includes('<img') ? [index] : []);
+            """
+        )
+
+    def run_all(self):
+        self.page.locator(".lm-MenuBar-itemLabel", has_text="Run").first.click()
+        self.page.locator("li[data-command='runmenu:run-all']").click()
+        self.wait(
+            "every cell has run",
+            """
+            return notebook.widgets.every(cell => cell.model.type !== 'code'
+                || !cell.model.sharedModel.source.trim()
+                || (cell.model.executionCount !== null && cell.model.executionState !== 'running'))
+                && panel.sessionContext.session.kernel.status === 'idle';
+            """,
+            patience=RUN_ALL_PATIENCE,
+        )
+
+    def unexpected_errors(self):
+        return self.ask(
+            """
+            return notebook.widgets.flatMap((cell, index) => {
+                if (cell.model.type !== 'code') return [];
+                const tags = cell.model.getMetadata('tags') ?? [];
+                const wrong = cell.model.sharedModel.outputs.filter(output =>
+                    (output.output_type === 'error' && !tags.includes('raises-exception'))
+                    || (output.name === 'stderr' && !tags.includes('allow-stderr')
+                        && !tags.includes('raises-exception')));
+                return wrong.map(output => `cell ${index}: ${JSON.stringify(output)}`);
+            });
+            """
+        )
+
+    def type_cell(self, source):
+        """Replaces the active cell's source by typing, and runs it as a reader would."""
+        keyboard = self.page.keyboard
+        keyboard.press("Enter")
+        keyboard.press("Control+a")
+        keyboard.insert_text(source)
+        typed = self.ask("return notebook.activeCell.model.sharedModel.source")
+        assert typed == source, f"typed {source!r}, the cell holds {typed!r}"
+        # Control, so that the cell stays the active one.
+        keyboard.press("Control+Enter")
+
+    def expect_output(self, index, expected):
+        self.wait(
+            f"cell {index} shows {expected!r}",
+            """
+            const area = notebook.widgets[argument.index].node.querySelector('.jp-OutputArea');
+            return area && area.innerText.includes(argument.expected);
+            """,
+            {"index": index, "expected": expected},
+        )
+
+
+def open_as_a_new_user(lab, requests):
+    lab.page.goto(ADDRESS)
+    lab.wait("the chapter is open", "return panel && notebook.widgets.length > 0")
+    opened = lab.ask("return panel.context.path")
+    assert opened == CHAPTER, opened
+    lab.wait_for_kernel()
+    # The question about news comes some time after the start.
+    lab.page.wait_for_timeout(5000)
+    lab.expect_no_questions()
+    asked = [url for url in requests if "/lab/api/news" in url or "/lab/api/update" in url]
+    assert not asked, asked
+    lab.screenshot("light-opened")
+    done(f"{CHAPTER} opens without a question, and its kernel is idle")
+
+
+def see_saved_figures(lab):
+    """Before anything has run, the chapter is not trusted: this reader has never signed it."""
+    cells = ask_server(f"/api/contents/{CHAPTER}?content=1")["content"]["cells"]
+    with_outputs = [cell for cell in cells if cell.get("outputs")]
+    assert with_outputs, "the chapter is saved without outputs"
+    assert not any(cell["metadata"].get("trusted") for cell in with_outputs)
+    figures = lab.figures()
+    assert figures, "the chapter is saved without a figure"
+    for index in figures:
+        size = lab.show_figure(index)
+        assert size["source"].startswith("data:image/"), size
+    lab.screenshot("light-untrusted-figure")
+    done(f"{len(figures)} figure(s) show although the notebook is not trusted")
+
+
+def run_everything(lab):
+    lab.ask("await window.jupyterapp.commands.execute('editmenu:clear-all')")
+    lab.wait(
+        "the outputs are cleared",
+        "return notebook.widgets.every(cell => cell.model.type !== 'code'"
+        " || cell.model.sharedModel.outputs.length === 0)",
+    )
+    lab.run_all()
+    errors = lab.unexpected_errors()
+    assert not errors, "\n".join(errors)
+    figures = lab.figures()
+    assert figures, "no figure after Run All"
+    for index in figures:
+        size = lab.show_figure(index)
+        assert size["width"] > 200 and size["height"] > 50, size
+    lab.screenshot("light-figure")
+    done(f"Run All ran every cell, and {len(figures)} figure(s) show")
+
+
+def edit_a_cell(lab):
+    index = lab.ask(
+        """
+        notebook.activeCellIndex = notebook.widgets.length - 1;
+        await window.jupyterapp.commands.execute('notebook:insert-cell-below');
+        await notebook.scrollToItem(notebook.activeCellIndex, 'end');
+        notebook.mode = 'command';
+        notebook.activate();
+        return notebook.activeCellIndex;
+        """
+    )
+    lab.type_cell('println!("it says {}", 1000 + 42);')
+    lab.expect_output(index, "it says 1042")
+    lab.page.keyboard.press("Escape")
+    lab.type_cell('println!("it says {}", 2000 + 42);')
+    lab.expect_output(index, "it says 2042")
+    done("an edited cell shows its new result")
+    return index
+
+
+def interrupt_a_cell(lab, index):
+    lab.page.keyboard.press("Escape")
+    lab.type_cell("loop { std::thread::sleep(std::time::Duration::from_millis(50)); }")
+    lab.wait("the cell runs", "return panel.sessionContext.session.kernel.status === 'busy'")
+    lab.page.wait_for_timeout(3000)
+    lab.page.locator("[data-jp-item-name='interrupt'] >> visible=true").first.click()
+    lab.wait_for_kernel()
+    lab.page.keyboard.press("Escape")
+    lab.type_cell('println!("it goes on: {}", 3000 + 42);')
+    lab.expect_output(index, "it goes on: 3042")
+    lab.screenshot("light-edited")
+    done("an endless cell can be interrupted, and the next one runs")
+
+
+def go_dark(lab):
+    change_setting("@jupyterlab/apputils-extension:themes", {"theme": "JupyterLab Dark"})
+    lab.page.reload()
+    lab.wait("the chapter is open again", "return panel && notebook.widgets.length > 0")
+    lab.wait_for_kernel()
+    lab.wait(
+        "the theme is dark",
+        "return document.body.dataset.jpThemeLight === 'false'",
+    )
+    lab.page.wait_for_timeout(1000)
+    lab.screenshot("dark-opened")
+    lab.show_figure(lab.figures()[0])
+    lab.page.wait_for_timeout(500)
+    lab.screenshot("dark-figure")
+    lab.expect_no_questions()
+    done("the dark theme shows the figures too")
+
+
+def main():
+    change_setting("@jupyterlab/docmanager-extension:plugin", {"autosave": False})
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1360, "height": 900})
+        # Leaving a changed notebook asks first.
+        page.on("dialog", lambda dialog: dialog.accept())
+        requests = []
+        page.on("request", lambda request: requests.append(request.url))
+        lab = Lab(page)
+        open_as_a_new_user(lab, requests)
+        see_saved_figures(lab)
+        run_everything(lab)
+        index = edit_a_cell(lab)
+        interrupt_a_cell(lab, index)
+        go_dark(lab)
+        browser.close()
+
+
+main()

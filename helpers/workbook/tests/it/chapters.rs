@@ -1,0 +1,251 @@
+//! Are the chapters well formed, and does every cell of them run?
+
+use crate::common::{
+    SETUP, chapters, exercise_of, name_of, read_json, say, set_up, tagged, text, text_of, turn,
+    workbook,
+};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::path::Path;
+
+const LARGEST_FILE: u64 = 1_500_000;
+const MOST_CODE_CELLS: usize = 36;
+const LONGEST_CELL: usize = 30;
+const FEWEST_EXERCISES: usize = 2;
+
+#[test]
+fn every_cell_of_every_chapter_runs() {
+    if chapters().is_empty() {
+        say("the chapters were not run: there are none yet");
+        return;
+    }
+    set_up();
+    let _turn = turn();
+    let output = workbook()
+        .args(["run", "--timeout", "600"])
+        .output()
+        .unwrap();
+    let said = text_of(&output);
+    say(&said);
+    assert!(output.status.success(), "{said}");
+}
+
+/// Without a kernel: everything that can be seen from the files.
+#[test]
+fn every_chapter_is_well_formed() {
+    let mut faults = Vec::new();
+    for path in chapters() {
+        let found = faults_of(&path);
+        let name = name_of(&path);
+        faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+fn faults_of(path: &Path) -> Vec<String> {
+    let mut faults = Vec::new();
+    let size = std::fs::metadata(path).unwrap().len();
+    if size > LARGEST_FILE {
+        faults.push(format!("{size} bytes, more than {LARGEST_FILE}"));
+    }
+    let chapter = read_json(path);
+    faults.extend(form(&chapter));
+    faults.extend(content(&chapter));
+    faults.extend(exercises(&chapter));
+    faults
+}
+
+/// What nbformat 4.5 and JupyterLab ask for, and the setup cell.
+fn form(chapter: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    if chapter["nbformat"] != json!(4) || chapter["nbformat_minor"] != json!(5) {
+        faults.push("is not nbformat 4.5".to_owned());
+    }
+    if chapter["metadata"]["kernelspec"]["name"] != json!("rust") {
+        faults.push("its kernelspec is not `rust`".to_owned());
+    }
+    if !chapter["metadata"]["workbook"]["saved_on"].is_string() {
+        faults.push("has never been saved by `cargo workbook run --save`".to_owned());
+    }
+    let mut ids = HashSet::new();
+    for (number, cell) in cells(chapter).iter().enumerate() {
+        let id = cell["id"].as_str().unwrap_or_default();
+        if id.is_empty() || !ids.insert(id) {
+            faults.push(format!("cell {number} has no id of its own (“{id}”)"));
+        }
+        let outputs_fit = match cell["cell_type"].as_str() {
+            Some("code") => cell["outputs"].is_array(),
+            Some("markdown" | "raw") => cell["outputs"].is_null(),
+            _ => false,
+        };
+        if !outputs_fit {
+            faults.push(format!("cell {number} is not a cell of nbformat 4.5"));
+        }
+    }
+    let first = code_cells(chapter).next().map(|cell| text(&cell["source"]));
+    let first = first.unwrap_or_default();
+    // Derives need serde in the cells' own crate.
+    let lines: Vec<&str> = first
+        .trim()
+        .lines()
+        .filter(|line| !line.starts_with(":dep serde"))
+        .collect();
+    if lines.join("\n") != SETUP {
+        faults.push(format!(
+            "its first code cell is not the setup cell:\n{first}"
+        ));
+    }
+    faults
+}
+
+/// Cells short enough to read, and nothing of the machine that they were written on.
+fn content(chapter: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    let count = code_cells(chapter).count();
+    if count > MOST_CODE_CELLS {
+        faults.push(format!("{count} code cells, more than {MOST_CODE_CELLS}"));
+    }
+    for (number, cell) in cells(chapter).iter().enumerate() {
+        let source = text(&cell["source"]);
+        let lines = source.lines().count();
+        if cell["cell_type"] == json!("code") && lines > LONGEST_CELL {
+            faults.push(format!("cell {number} has {lines} lines"));
+        }
+        let mut seen = source;
+        for output in cell["outputs"].as_array().into_iter().flatten() {
+            seen += &output_text(output);
+        }
+        for place in ["/home/", "/root/", "/work/", "/tmp/", "/Users/"] {
+            if let Some(at) = seen.find(place) {
+                let around: String = seen[at..].chars().take(60).collect();
+                faults.push(format!(
+                    "cell {number} names a place on one machine: {around}"
+                ));
+            }
+        }
+        if let Some(emoji) = seen.chars().find(|&c| is_emoji(c)) {
+            faults.push(format!("cell {number} has an emoji: {emoji}"));
+        }
+    }
+    faults
+}
+
+/// All text of an output, without encoded pictures, in which anything may stand by chance.
+fn output_text(output: &Value) -> String {
+    let mut all = text(&output["text"]) + &text(&output["evalue"]) + &text(&output["traceback"]);
+    for (kind, data) in output["data"].as_object().into_iter().flatten() {
+        if !kind.starts_with("image/png") && !kind.starts_with("image/jpeg") {
+            all += &text(data);
+        }
+    }
+    let mut plain = String::new();
+    let mut rest = all.as_str();
+    while let Some(at) = rest.find("base64,") {
+        plain += &rest[..at];
+        let encoded = &rest[at + "base64,".len()..];
+        let end = encoded
+            .find(|c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c))
+            .unwrap_or(encoded.len());
+        rest = &encoded[end..];
+    }
+    plain + rest
+}
+
+fn is_emoji(c: char) -> bool {
+    match c {
+        '✓' | '✗' => false,
+        '\u{2600}'..='\u{27bf}' | '\u{1f000}'..='\u{1faff}' | '\u{fe0f}' | '\u{2b50}' => true,
+        _ => false,
+    }
+}
+
+/// Each exercise: the stub, then its check, and later a solution that is folded away.
+fn exercises(chapter: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    let cells: Vec<&Value> = code_cells(chapter).collect();
+    let mut ids = HashSet::new();
+    for (at, cell) in cells.iter().enumerate() {
+        if !tagged(cell, "exercise") {
+            continue;
+        }
+        let id = exercise_of(cell);
+        if id.is_empty() || !ids.insert(id.clone()) {
+            faults.push(format!("an exercise has no id of its own (“{id}”)"));
+        }
+        let check = cells.get(at + 1);
+        if !check.is_some_and(|cell| tagged(cell, "check") && exercise_of(cell) == id) {
+            faults.push(format!("exercise “{id}” is not followed by its check"));
+        }
+        let solution = cells[at..]
+            .iter()
+            .find(|cell| tagged(cell, "solution") && exercise_of(cell) == id);
+        match solution {
+            None => faults.push(format!("exercise “{id}” has no solution after it")),
+            Some(cell) if cell["metadata"]["jupyter"]["source_hidden"] != json!(true) => {
+                faults.push(format!("the solution of “{id}” is not folded away"));
+            }
+            Some(_) => {}
+        }
+    }
+    for cell in &cells {
+        let belongs = tagged(cell, "check") || tagged(cell, "solution");
+        if belongs && !ids.contains(&exercise_of(cell)) {
+            faults.push(format!(
+                "a check or solution belongs to no exercise (“{}”)",
+                exercise_of(cell)
+            ));
+        }
+    }
+    if ids.len() < FEWEST_EXERCISES {
+        faults.push(format!("{} exercises", ids.len()));
+    }
+    faults
+}
+
+fn cells(chapter: &Value) -> &[Value] {
+    chapter["cells"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn code_cells(chapter: &Value) -> impl Iterator<Item = &Value> {
+    let code = |cell: &&Value| cell["cell_type"] == json!("code");
+    cells(chapter).iter().filter(code)
+}
+
+#[test]
+fn a_badly_formed_chapter_is_found_out() {
+    let bad = json!({
+        "nbformat": 4,
+        "nbformat_minor": 4,
+        "metadata": { "kernelspec": { "name": "python3" } },
+        "cells": [
+            { "id": "a", "cell_type": "code", "metadata": {}, "outputs": [], "source": ["let ", "x = 1;"] },
+            { "id": "a", "cell_type": "code", "metadata": { "tags": ["exercise"], "workbook": { "exercise": "one" } },
+              "outputs": [{ "output_type": "stream", "name": "stdout", "text": ["in /home/", "me \u{1f600}"] }], "source": "" },
+            { "id": "b", "cell_type": "code", "metadata": { "tags": ["solution"], "workbook": { "exercise": "one" } },
+              "outputs": [], "source": "1;\n".repeat(31) },
+            { "id": "c", "cell_type": "code", "metadata": { "tags": ["check"], "workbook": { "exercise": "two" } },
+              "outputs": [{ "output_type": "display_data", "metadata": {},
+                            "data": { "text/html": "<img src=\"data:image/svg+xml;base64,/tmp/AAA\">" } }],
+              "source": "" },
+        ],
+    });
+    let faults = [form(&bad), content(&bad), exercises(&bad)].concat();
+    let expected = [
+        "is not nbformat 4.5",
+        "its kernelspec is not `rust`",
+        "has never been saved",
+        "cell 1 has no id of its own (“a”)",
+        "its first code cell is not the setup cell",
+        "names a place on one machine: /home/me",
+        "cell 1 has an emoji",
+        "cell 2 has 31 lines",
+        "exercise “one” is not followed by its check",
+        "the solution of “one” is not folded away",
+        "belongs to no exercise (“two”)",
+        "1 exercises",
+    ];
+    for (fault, expected) in faults.iter().zip(expected) {
+        assert!(fault.contains(expected), "{faults:#?}");
+    }
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+}

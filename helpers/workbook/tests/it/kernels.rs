@@ -1,0 +1,264 @@
+//! Do kernels live side by side, start warm, and leave nothing behind?
+
+use crate::common::{Notebook, SETUP, code, run, run_with, set_up, turn, wait_for, workbook};
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// A cell that writes down which kernel it runs on.
+fn note_kernel(notebook: &str) -> String {
+    format!("std::fs::write({notebook:?}, std::env::var(\"EVCXR_TMPDIR\").unwrap()).unwrap();")
+}
+
+/// A folder for the facts that cells write down, and the cell that writes down its kernel.
+struct Facts {
+    folder: tempfile::TempDir,
+}
+
+impl Facts {
+    fn new() -> Self {
+        Facts {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.folder.path().join("kernel")
+    }
+
+    fn cell(&self) -> crate::common::Cell {
+        code(&note_kernel(&self.file().to_string_lossy()))
+    }
+
+    /// The folder in which the noted kernel compiled its cells.
+    fn cells(&self) -> String {
+        fs::read_to_string(self.file()).unwrap_or_default()
+    }
+
+    /// Nothing of the noted kernel is left: no process, no folder. They go within moments of the
+    /// run's end, not before it, so this waits for it.
+    fn expect_nothing_left(&self) {
+        let cells = self.cells();
+        let folder = std::path::Path::new(&cells).parent().unwrap();
+        assert!(folder.starts_with(crate::common::root().join("target/workbook/kernels")));
+        #[cfg(target_os = "linux")]
+        {
+            let setting = format!("EVCXR_TMPDIR={cells}");
+            let left = || crate::common::processes_with(&setting);
+            assert!(wait_for(60, || left().is_empty()), "alive: {:?}", left());
+        }
+        let gone = wait_for(60, || !folder.exists());
+        assert!(gone, "{} is still there", folder.display());
+    }
+}
+
+/// Two kernels at the same time, with different code. Tokio tasks in successive `.await` cells
+/// and a rayon pool in a variable need one copy of both crates per kernel; crates that a reader
+/// adds in mid-notebook must not rebuild helpers, which would cost the variables.
+#[test]
+fn two_kernels_at_once_share_nothing() {
+    let (first, second) = (Facts::new(), Facts::new());
+    let notebook = |facts: &Facts, name: &str, secret: u64, dependency: &str, uses: &str| {
+        Notebook::new(
+            name,
+            [
+                code(SETUP),
+                facts.cell(),
+                code(&format!("let secret: u64 = {secret};")),
+                code("let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();"),
+                code(
+                    "let one = tokio::spawn(async move { tokio::task::yield_now().await; secret + 1 }).await.unwrap();\n\
+                     assert_eq!(one, secret + 1);",
+                ),
+                code(
+                    "let two = tokio::spawn(async move { tokio::task::yield_now().await; one + 1 }).await.unwrap();\n\
+                     assert_eq!(two, secret + 2);",
+                ),
+                code(
+                    "let sum: u64 = pool.install(|| (0..1_000u64).into_par_iter().map(|n| n + secret).sum());\n\
+                     assert_eq!(sum, 499_500 + 1_000 * secret);",
+                ),
+                // Cells after an `.await` sit inside a runtime, where blocking work panics.
+                code(
+                    "let mut sums = Comparison::new(\"Sums\", 2);\n\
+                     sums.measure(\"runtime\", || {\n    \
+                         let own = tokio::runtime::Runtime::new().unwrap();\n    \
+                         own.block_on(async { 2 + 2 })\n\
+                     });\n\
+                     assert_eq!(sums.result(), Some(&4));",
+                ),
+                code(dependency),
+                code(uses),
+                code(
+                    "let again: u64 = pool.install(|| (0..10u64).into_par_iter().map(|n| n * secret).sum());\n\
+                     assert_eq!((again, two), (45 * secret, secret + 2));",
+                ),
+                code(
+                    "let three = tokio::spawn(async move { two + 1 }).await.unwrap();\n\
+                     assert_eq!(three, secret + 3);",
+                ),
+                // What a cell starts and forgets must go with the kernel.
+                code(
+                    "let child = std::process::Command::new(\"sleep\").arg(\"600\").spawn().unwrap();",
+                ),
+            ],
+        )
+    };
+    let one = notebook(
+        &first,
+        "one",
+        10,
+        ":dep itertools = \"0.14\"",
+        "use itertools::Itertools;\nassert_eq!([1, 1, 2].iter().dedup().count(), 2);",
+    );
+    let two = notebook(
+        &second,
+        "two",
+        20,
+        ":dep tokio = { version = \"1\", features = [\"full\"] }",
+        "let (send, receive) = tokio::sync::oneshot::channel();\nsend.send(secret).unwrap();\n\
+         assert_eq!(receive.await.unwrap(), secret);",
+    );
+    let (ran_one, ran_two) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| run(&two, &[]));
+        (run(&one, &[]), other.join().unwrap())
+    });
+    ran_one.expect_success();
+    ran_two.expect_success();
+    assert_ne!(first.cells(), second.cells());
+    first.expect_nothing_left();
+    second.expect_nothing_left();
+}
+
+/// A kernel's dependencies are the seed's own files: nothing was compiled for it.
+#[test]
+fn a_kernel_starts_with_what_the_seed_has_compiled() {
+    let facts = Facts::new();
+    let check = r#"use std::{fs, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
+fn files(folder: &Path, found: &mut Vec<(String, fs::Metadata)>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let facts = entry.metadata().unwrap();
+        if facts.is_dir() {
+            files(&entry.path(), found);
+        } else {
+            found.push((entry.file_name().to_string_lossy().into_owned(), facts));
+        }
+    }
+}
+fn helpers_made(files: &[(String, fs::Metadata)]) -> Vec<SystemTime> {
+    let mut times: Vec<_> = files.iter()
+        .filter(|(name, _)| name == "libhelpers.so")
+        .map(|(_, facts)| facts.modified().unwrap())
+        .collect();
+    times.sort();
+    times
+}
+fn compare(seed: &str) {
+    let cells = std::env::var("EVCXR_TMPDIR").unwrap();
+    let (mut own, mut first) = (vec![], vec![]);
+    files(Path::new(&cells).parent().unwrap(), &mut own);
+    files(Path::new(seed), &mut first);
+    let libraries: Vec<_> = own.iter().filter(|(name, _)| {
+        name.ends_with(".rlib") && !name.starts_with("libhelpers") && !name.starts_with("libctx")
+    }).collect();
+    assert!(libraries.len() > 20, "only {} libraries", libraries.len());
+    for (name, facts) in libraries {
+        assert!(facts.nlink() > 1, "{name} was compiled for this kernel");
+    }
+    assert!(!helpers_made(&own).is_empty());
+    assert_eq!(helpers_made(&own), helpers_made(&first));
+}"#;
+    let seed = crate::common::root().join("target/workbook/seed");
+    let notebook = Notebook::new(
+        "warm",
+        [
+            code(SETUP),
+            facts.cell(),
+            code("let warm = (0..100u64).into_par_iter().sum::<u64>();"),
+            code("tokio::task::yield_now().await;"),
+            code(check),
+            code(&format!("compare({:?});", seed.to_string_lossy())),
+        ],
+    );
+    run(&notebook, &[]).expect_success();
+    facts.expect_nothing_left();
+}
+
+/// Reader's shells differ; the kernel's surroundings must not.
+#[test]
+fn a_bare_shell_is_enough() {
+    let mut bare = workbook();
+    bare.env_clear().env("WORKBOOK_SIZE", "small");
+    for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"] {
+        if let Some(value) = std::env::var_os(name) {
+            bare.env(name, value);
+        }
+    }
+    run_with(bare, &surroundings(), &[]).expect_success();
+}
+
+#[test]
+fn a_shell_full_of_build_settings_changes_nothing() {
+    let mut full = workbook();
+    full.env(
+        "LD_LIBRARY_PATH",
+        crate::common::root().join("target/debug/deps"),
+    )
+    .env("RUSTFLAGS", "--cfg nonsense -C opt-level=0")
+    .env("CARGO_TARGET_DIR", "/nonexistent/target")
+    .env("CARGO_BUILD_TARGET", "nonsense")
+    .env("CARGO_INCREMENTAL", "0")
+    .env("RUST_LOG", "trace")
+    .env("EVCXR_TMPDIR", "/nonexistent/tmp")
+    .env("PYTHONPATH", "/nonexistent/python");
+    run_with(full, &surroundings(), &[]).expect_success();
+}
+
+/// A notebook whose cells look at what they were started with.
+fn surroundings() -> Notebook {
+    Notebook::new(
+        "surroundings",
+        [
+            code(SETUP),
+            code(
+                "for name in [\"LD_LIBRARY_PATH\", \"RUSTFLAGS\", \"CARGO_TARGET_DIR\", \"CARGO_MANIFEST_DIR\"] {\n    \
+                     let value = std::env::var(name).unwrap_or_default();\n    \
+                     assert!(!value.contains(\"non\") && !value.contains(\"debug/deps\"), \"{name}={value}\");\n\
+                 };",
+            ),
+            code("assert!(!cfg!(nonsense) && !cfg!(debug_assertions));"),
+            code("assert_eq!((0..10u64).into_par_iter().sum::<u64>(), 45);"),
+        ],
+    )
+}
+
+/// Whoever started the kernel is killed in the middle of a cell: the kernel and its cell go too.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_kernel_does_not_outlive_the_program_that_started_it() {
+    set_up();
+    let _turn = turn();
+    let facts = Facts::new();
+    let notebook = Notebook::new(
+        "orphan",
+        [facts.cell(), code("loop { std::hint::spin_loop(); }")],
+    );
+    let mut run = workbook()
+        .arg("run")
+        .arg(&notebook.path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert!(wait_for(300, || !facts.cells().is_empty()), "no cell ran");
+    // Let the endless cell begin; if it has not, the kernel is killed while it compiles.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let pid = run.id();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    for child in children.split_whitespace() {
+        let killed = Command::new("kill").args(["-9", child]).status().unwrap();
+        assert!(killed.success());
+    }
+    let status = run.wait().unwrap();
+    assert!(!status.success());
+    facts.expect_nothing_left();
+}

@@ -1,0 +1,21 @@
+//! The command `cargo workbook`, the chapters, and JupyterLab, each as a reader meets it.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`runner`] | does each kind of failure in a notebook come out, with its cause? |
+//! | [`kernels`] | do kernels live side by side, start warm, and leave nothing behind? |
+//! | [`commands`] | do the other commands do what they say? |
+//! | [`chapters`] | are the chapters well formed, and does every cell of them run? |
+//! | [`exercises`] | do the checks accept the solutions and nothing else? |
+//! | [`browser`] | does all of it work in JupyterLab? |
+//!
+//! Everything here runs on the kernel that readers use. The first test that needs it makes it
+//! (`cargo workbook setup`), which takes minutes on a fresh clone and nothing later.
+
+mod browser;
+mod chapters;
+mod commands;
+mod common;
+mod exercises;
+mod kernels;
+mod runner;
