@@ -88,7 +88,7 @@ pub fn doctor(layout: &Layout) -> Result<ExitCode> {
     line(
         "warm start",
         match toolchain.and_then(|t| seed::key(layout, &t, &environment)) {
-            Ok(key) if layout.seed().exists() && setup::is_done(layout, "seed", &key) => {
+            Ok(key) if layout.seed().exists() && setup::is_done(layout, "seed", &key.text()) => {
                 Ok(format!("ready ({})", bytes(disk_use(&layout.seed()))))
             }
             _ if layout.seed().exists() => {

@@ -81,24 +81,52 @@ fn make_workspace(layout: &Layout, folder: &Path) -> Result<()> {
 
 /// What the seed was made from. A kernel compiles anything that differs again, so a seed with
 /// another key still works, slowly.
-pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) -> Result<String> {
-    let mut hasher = DefaultHasher::new();
-    toolchain.verbose_version.hash(&mut hasher);
-    FIRST_CELLS.hash(&mut hasher);
-    WORKSPACE.hash(&mut hasher);
-    layout.root.hash(&mut hasher);
-    fs::read(layout.root.join("Cargo.lock"))?.hash(&mut hasher);
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// Compiler, kernel program and versions of the dependencies: all else follows from these.
+    base: String,
+    /// Helpers' own sources.
+    helpers: String,
+}
+
+impl Key {
+    /// The key as a line of text.
+    pub fn text(&self) -> String {
+        format!("{} {}", self.base, self.helpers)
+    }
+
+    /// Whether a seed with that key only needs helpers compiled anew.
+    fn renews(&self, old: &str) -> bool {
+        old.split(' ').next() == Some(&self.base)
+    }
+}
+
+/// The key of the seed that would be built now.
+pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) -> Result<Key> {
+    let mut base = DefaultHasher::new();
+    toolchain.verbose_version.hash(&mut base);
+    FIRST_CELLS.hash(&mut base);
+    WORKSPACE.hash(&mut base);
+    layout.root.hash(&mut base);
+    fs::read(layout.root.join("Cargo.lock"))?.hash(&mut base);
     // The kernel program by size and time: reading 40 MB at each start would be a waste.
-    stat(&environment.evcxr())?.hash(&mut hasher);
-    let mut sources = vec![layout.helpers().join("Cargo.toml")];
+    stat(&environment.evcxr())?.hash(&mut base);
+    let manifest = layout.helpers().join("Cargo.toml");
+    fs::read(&manifest)?.hash(&mut base);
+
+    let mut helpers = DefaultHasher::new();
+    let mut sources = vec![manifest];
     collect_files(&layout.helpers().join("src"), &mut sources)?;
     sources.sort();
     for source in sources {
-        source.hash(&mut hasher);
+        source.hash(&mut helpers);
         // Cargo looks at times rather than at contents, so a touched file counts as changed.
-        stat(&source)?.hash(&mut hasher);
+        stat(&source)?.hash(&mut helpers);
     }
-    Ok(format!("{:016x}", hasher.finish()))
+    Ok(Key {
+        base: format!("{:016x}", base.finish()),
+        helpers: format!("{:016x}", helpers.finish()),
+    })
 }
 
 /// Length and time of last change.
@@ -126,8 +154,17 @@ fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 
 /// Builds the seed, or renews it when `helpers` has changed. Harmless to interrupt: the work is
 /// done in a folder beside it, which a later attempt continues.
-pub fn build(layout: &Layout, toolchain: &Toolchain, environment: &Environment) -> Result<()> {
-    let renewal = layout.seed().exists();
+///
+/// `old` is the key of the seed that is there. One of another compiler or other versions is no
+/// help: what it holds would only stay in every later seed.
+pub fn build(
+    layout: &Layout,
+    toolchain: &Toolchain,
+    environment: &Environment,
+    key: &Key,
+    old: &str,
+) -> Result<()> {
+    let renewal = layout.seed().exists() && key.renews(old);
     let expectation = if renewal {
         "only what changed"
     } else {
@@ -138,12 +175,18 @@ pub fn build(layout: &Layout, toolchain: &Toolchain, environment: &Environment) 
         expectation,
     );
     let building = layout.made().join("seed-building");
+    // A seed that was being built for something else is of no use either.
+    let purpose = building.join("purpose");
+    if fs::read_to_string(&purpose).is_ok_and(|base| base != key.base) {
+        remove(&building)?;
+    }
     if !building.exists() {
         if renewal {
             link_copy(&layout.seed(), &building)?;
         } else {
             make_workspace(layout, &building)?;
         }
+        fs::write(&purpose, &key.base)?;
     }
     // The project's own versions; cargo drops what only `cargo workbook` needs.
     fs::copy(layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
@@ -169,13 +212,13 @@ pub fn build(layout: &Layout, toolchain: &Toolchain, environment: &Environment) 
     }
     // What evcxr left of its cells would only be copied with every kernel.
     remove_cells(&building.join(CELLS))?;
-    let old = layout.made().join("seed-old");
-    remove(&old)?;
-    if renewal {
-        fs::rename(layout.seed(), &old)?;
+    let replaced = layout.made().join("seed-old");
+    remove(&replaced)?;
+    if layout.seed().exists() {
+        fs::rename(layout.seed(), &replaced)?;
     }
     fs::rename(&building, layout.seed())?;
-    remove(&old)?;
+    remove(&replaced)?;
     step.end();
     Ok(())
 }

@@ -31,9 +31,10 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     kernelspec(layout, &environment)?;
     settings(layout, &environment)?;
     let key = seed::key(layout, &toolchain, &environment)?;
-    if !layout.seed().exists() || !is_done(layout, "seed", &key) {
-        seed::build(layout, &toolchain, &environment)?;
-        done(layout, "seed", &key)?;
+    if !layout.seed().exists() || !is_done(layout, "seed", &key.text()) {
+        let old = fs::read_to_string(layout.stamps().join("seed")).unwrap_or_default();
+        seed::build(layout, &toolchain, &environment, &key, &old)?;
+        done(layout, "seed", &key.text())?;
     }
     Ok(environment)
 }
