@@ -19,7 +19,12 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
     }
     let mut folders = Vec::new();
     if keep_environment {
-        folders.extend([layout.seed(), layout.kernels(), layout.data()]);
+        folders.extend([
+            layout.seed(),
+            layout.kernels(),
+            layout.data(),
+            layout.compare_venv(),
+        ]);
     } else {
         folders.extend([layout.venv(), layout.made()]);
     }

@@ -144,14 +144,12 @@ pub fn find_python() -> Result<PathBuf> {
     );
 }
 
-/// Makes `.venv` and installs the packages; harmless to interrupt and to repeat.
-pub fn install(environment: &Environment, packages: &[String]) -> Result<()> {
-    let step = Step::begin(
-        "Python packages, JupyterLab among them",
-        "about a minute, with a network",
-    );
+/// Makes a Python environment where there is none and installs the packages; `what` says which.
+/// Harmless to interrupt and to repeat.
+pub fn install(environment: &Environment, what: &str, packages: &[String]) -> Result<()> {
+    let step = Step::begin(what, "about a minute, with a network");
     if !works(&environment.python(), "import pip") {
-        step.say("making .venv");
+        step.say("making the environment");
         let python = find_python()?;
         let made = Command::new(&python)
             .args(["-m", "venv", "--clear"])

@@ -60,6 +60,11 @@ impl Layout {
         self.made().join("data")
     }
 
+    /// The Python environment with the libraries that `cargo workbook compare` compares with.
+    pub fn compare_venv(&self) -> PathBuf {
+        self.made().join("compare-venv")
+    }
+
     /// What each setup step was done for; see [`crate::setup`].
     pub fn stamps(&self) -> PathBuf {
         self.made().join("stamps")

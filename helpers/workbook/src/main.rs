@@ -8,13 +8,14 @@
 //! | [`seed`] | the compiled dependencies that every kernel starts from |
 //! | [`kernel`] | starts one kernel on its own copy of the seed, and tidies up after it |
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
-//! | [`lab`], [`run`], [`reset`], [`doctor`], [`clean`] | one command each |
+//! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
 //! | [`child`] | a process that never outlives this one |
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress and tables on the terminal |
 
 mod child;
 mod clean;
+mod compare;
 mod doctor;
 mod environment;
 mod kernel;
@@ -72,6 +73,11 @@ enum Command {
         /// Chapters such as `06` or `06-image-processing.ipynb`; all that were changed if none
         chapters: Vec<String>,
     },
+    /// Measure the workbook's ways beside those of other libraries, in one run on this machine
+    Compare {
+        #[command(subcommand)]
+        what: compare::What,
+    },
     /// Say what is installed, what is missing, and the command that mends it
     Doctor,
     /// Remove everything that the workbook made on this machine
@@ -106,6 +112,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Some(Command::Run(arguments)) => run::run(&layout, arguments),
         Some(Command::Reset { chapters }) => reset::reset(&layout, &chapters),
+        Some(Command::Compare { what }) => compare::compare(&layout, what),
         Some(Command::Doctor) => doctor::doctor(&layout),
         Some(Command::Clean { keep_environment }) => clean::clean(&layout, keep_environment),
         Some(Command::Kernel(arguments)) => kernel::serve(&layout, arguments),

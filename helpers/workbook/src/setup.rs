@@ -19,8 +19,6 @@ pub const EVCXR_VERSION: &str = "0.22.0";
 
 /// Makes whatever is missing and returns the environment that has it all.
 pub fn ensure(layout: &Layout) -> Result<Environment> {
-    fs::create_dir_all(layout.stamps())
-        .with_context(|| format!("{} cannot be made", layout.stamps().display()))?;
     let _lock = lock(layout)?;
     let toolchain = Toolchain::find()?;
     let environment = Environment::choose(layout);
@@ -40,7 +38,9 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
 }
 
 /// One setup at a time; a second one waits and then finds everything done.
-fn lock(layout: &Layout) -> Result<File> {
+pub fn lock(layout: &Layout) -> Result<File> {
+    fs::create_dir_all(layout.stamps())
+        .with_context(|| format!("{} cannot be made", layout.stamps().display()))?;
     let file = File::create(layout.made().join("setup.lock"))?;
     match file.try_lock() {
         Ok(()) => {}
@@ -58,7 +58,8 @@ pub fn is_done(layout: &Layout, step: &str, key: &str) -> bool {
     fs::read_to_string(layout.stamps().join(step)).is_ok_and(|stamp| stamp == key)
 }
 
-fn done(layout: &Layout, step: &str, key: &str) -> Result<()> {
+/// Writes a step's stamp.
+pub fn done(layout: &Layout, step: &str, key: &str) -> Result<()> {
     fs::write(layout.stamps().join(step), key).context("the disk may be full")
 }
 
@@ -69,7 +70,11 @@ fn python_packages(layout: &Layout, environment: &Environment) -> Result<()> {
     if environment.program("jupyter-lab").exists() && is_done(layout, "python", &key) {
         return Ok(());
     }
-    environment::install(environment, &packages)?;
+    environment::install(
+        environment,
+        "Python packages, JupyterLab among them",
+        &packages,
+    )?;
     done(layout, "python", &key)
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 /// One long step with a live line: a spinner or, once the total is known, a bar.
 ///
 /// Where there is no terminal (a log file, CI) the live line is silent, and only the beginning
-/// and the end of the step are printed.
+/// and the end of the step are printed. All of it goes to standard error: the output is for what
+/// was asked.
 pub struct Step {
     name: String,
     start: Instant,
@@ -20,7 +21,7 @@ impl Step {
         if let Ok(style) = ProgressStyle::with_template("  {spinner} {elapsed:>4}  {wide_msg}") {
             bar.set_style(style);
         }
-        println!("→ {name} ({expectation})");
+        eprintln!("→ {name} ({expectation})");
         bar.enable_steady_tick(Duration::from_millis(120));
         Step {
             name: name.to_owned(),
@@ -49,7 +50,7 @@ impl Step {
     /// The step succeeded.
     pub fn end(self) {
         self.bar.finish_and_clear();
-        println!(
+        eprintln!(
             "✓ {} ({:.0} s)",
             self.name,
             self.start.elapsed().as_secs_f64()

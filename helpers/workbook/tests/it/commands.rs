@@ -60,7 +60,7 @@ fn the_doctor_finds_nothing_missing_and_lists_the_settings() {
 fn each_command_has_its_help() {
     let output = workbook().arg("--help").output().unwrap();
     let said = text_of(&output);
-    for command in ["setup", "lab", "run", "reset", "doctor", "clean"] {
+    for command in ["setup", "lab", "run", "reset", "compare", "doctor", "clean"] {
         assert!(said.contains(&format!("\n  {command}")), "{said}");
         let help = workbook().args([command, "--help"]).output().unwrap();
         assert!(help.status.success(), "{}", text_of(&help));
