@@ -5,6 +5,7 @@ use crate::kernel;
 use crate::layout::Layout;
 use crate::machine::machine;
 use crate::setup;
+use crate::signals;
 use crate::ui;
 use crate::verdict::{Cause, Execution, judge, strip_colours};
 use anyhow::{Context, Result, bail};
@@ -157,6 +158,8 @@ fn execute(
     if let Some(folder) = folder {
         command.env(kernel::FOLDER_VARIABLE, folder);
     }
+    // The kernel notices that Python is gone, and ends too.
+    signals::end_with_this_program(&mut command, libc::SIGKILL);
     let mut child = command.spawn().context("Python did not start")?;
     // Ctrl-C reaches Python too, which then shuts the kernel down; wait for that.
     // SAFETY: ignoring a signal touches no memory of this program.
