@@ -12,6 +12,7 @@
 //! | [`measure`] | time a piece of work honestly: warm-up, repeats, median and spread |
 //! | [`figures`] | one line from data to an inline figure |
 //! | [`display`] | how a value reaches the notebook |
+//! | [`memory`] | how much memory a piece of work takes at its peak |
 //! | [`progress`] | milestones of long work |
 //! | [`machine`] | what this machine is |
 //! | [`check`] | ✓ and ✗ for exercises |
@@ -25,6 +26,7 @@ pub mod display;
 pub mod figures;
 pub mod machine;
 pub mod measure;
+pub mod memory;
 pub mod paths;
 pub mod prelude;
 pub mod progress;

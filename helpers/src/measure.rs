@@ -47,6 +47,48 @@ impl Timing {
         median(&self.cpu) / self.median()
     }
 
+    /// Whether this is at least `factor` times faster than `other`; `None` where the runs of the
+    /// two leave both answers open.
+    ///
+    /// A noisy machine makes single runs slow. So the slowest and the fastest quarter of each
+    /// side's runs count for nothing, and the worst and the best case of the others must agree.
+    ///
+    /// ```
+    /// # let timing = |wall: &[f64]| helpers::measure::Timing {
+    /// #     name: "t".into(), wall: wall.to_vec(), cpu: vec![], calls: 1 };
+    /// let (quick, slow) = (timing(&[1.0, 1.1, 1.2]), timing(&[2.9, 3.0, 3.1]));
+    /// assert_eq!(quick.is_faster_than(&slow, 2.0), Some(true));
+    /// assert_eq!(quick.is_faster_than(&slow, 5.0), Some(false));
+    /// assert_eq!(quick.is_faster_than(&slow, 2.7), None);     // between 2.4 and 3.1 times
+    /// ```
+    pub fn is_faster_than(&self, other: &Timing, factor: f64) -> Option<bool> {
+        let (least, most) = self.times_faster(other)?;
+        match factor {
+            f if f <= least => Some(true),
+            f if f > most => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether this and `other` differ by at most `share` (0.25: by a quarter); `None` where the
+    /// runs leave both answers open. See [`Timing::is_faster_than`].
+    pub fn is_like(&self, other: &Timing, share: f64) -> Option<bool> {
+        let (least, most) = self.times_faster(other)?;
+        let (low, high) = (1.0 / (1.0 + share), 1.0 + share);
+        match (least >= low && most <= high, most < low || least > high) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// How many times faster than `other` this is, at least and at most.
+    fn times_faster(&self, other: &Timing) -> Option<(f64, f64)> {
+        let (own_low, own_high) = middle_half(&self.wall)?;
+        let (other_low, other_high) = middle_half(&other.wall)?;
+        Some((other_low / own_high, other_high / own_low))
+    }
+
     /// Advice for the reader where the runs cannot be trusted.
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
@@ -73,6 +115,9 @@ impl AsRef<Timing> for Timing {
 impl fmt::Display for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (low, high) = self.range();
+        if self.wall.len() == 1 {
+            return write!(f, "{}: {} (a single run)", self.name, seconds(low));
+        }
         write!(
             f,
             "{}: median {} of {} runs ({} to {})",
@@ -226,18 +271,42 @@ impl<T> Comparison<T> {
     ///
     /// If no variant has that name; the message lists the names there are.
     pub fn timing(&self, name: &str) -> &Timing {
-        self.timings
-            .iter()
-            .find(|t| t.name == name)
-            .unwrap_or_else(|| {
-                let names: Vec<&str> = self.timings.iter().map(|t| t.name.as_str()).collect();
-                panic!("no variant “{name}” was measured; there are: {names:?}")
-            })
+        self.find(name).unwrap_or_else(|| {
+            let names: Vec<&str> = self.timings.iter().map(|t| t.name.as_str()).collect();
+            panic!("no variant “{name}” was measured; there are: {names:?}")
+        })
     }
 
     /// How many times faster `fast` is than `slow` (ratio of medians).
     pub fn speedup(&self, slow: &str, fast: &str) -> f64 {
         self.timing(slow).median() / self.timing(fast).median()
+    }
+
+    /// Whether `fast` is at least `factor` times faster than `slow`, by
+    /// [`Timing::is_faster_than`]; `None` also where one of them was not measured, such as
+    /// Python's side where there is no Python.
+    pub fn is_faster(&self, fast: &str, slow: &str, factor: f64) -> Option<bool> {
+        self.find(fast)?.is_faster_than(self.find(slow)?, factor)
+    }
+
+    /// Whether two variants differ by at most `share`, by [`Timing::is_like`]; `None` also where
+    /// one of them was not measured.
+    pub fn are_alike(&self, a: &str, b: &str, share: f64) -> Option<bool> {
+        self.find(a)?.is_like(self.find(b)?, share)
+    }
+
+    /// The median times of two variants, side by side, for the `why` of a
+    /// [`claim`](crate::check::claim).
+    pub fn medians(&self, a: &str, b: &str) -> String {
+        let time = |name| match self.find(name) {
+            Some(timing) => seconds(timing.median()),
+            None => "not measured".to_owned(),
+        };
+        format!("{a}: {}, {b}: {}", time(a), time(b))
+    }
+
+    fn find(&self, name: &str) -> Option<&Timing> {
+        self.timings.iter().find(|t| t.name == name)
     }
 
     /// The first variant's result.
@@ -313,6 +382,19 @@ pub fn median(values: &[f64]) -> f64 {
         n if n % 2 == 1 => sorted[n / 2],
         n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
     }
+}
+
+/// The range of `values` without the lowest and the highest quarter (rounded down, so that nothing
+/// is left out of three); `None` for fewer than three, or where one is not a positive number.
+fn middle_half(values: &[f64]) -> Option<(f64, f64)> {
+    let sound = values.iter().all(|v| v.is_finite() && *v > 0.0);
+    if values.len() < 3 || !sound {
+        return None;
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let out = sorted.len() / 4;
+    Some((sorted[out], sorted[sorted.len() - 1 - out]))
 }
 
 /// Seconds as a person writes them: `1.53 s`, `27.4 ms`, `310 µs`, `48.1 ns`.
@@ -409,6 +491,51 @@ mod tests {
             timing(&[1e-6]).warnings()[..],
             [Warning::TooShort { .. }]
         ));
+    }
+
+    #[test]
+    fn what_the_runs_leave_open_is_not_decided() {
+        let (a, b) = (timing(&[1.0, 1.0, 1.1]), timing(&[1.1, 1.2, 1.2]));
+        assert_eq!(a.is_like(&b, 0.25), Some(true));
+        assert_eq!(a.is_like(&b, 0.05), None);
+        assert_eq!(a.is_like(&timing(&[2.0, 2.0, 2.0]), 0.25), Some(false));
+        assert_eq!(timing(&[2.0, 2.0, 2.0]).is_like(&a, 0.25), Some(false));
+        assert_eq!(a.is_faster_than(&b, 1.15), None);
+        assert_eq!(b.is_faster_than(&a, 1.01), Some(false));
+    }
+
+    #[test]
+    fn one_run_that_was_disturbed_decides_nothing() {
+        let calm = timing(&[1.0, 1.0, 1.0, 1.0, 1.0]);
+        let disturbed = timing(&[1.0, 1.0, 9.0, 1.0, 1.0]);
+        assert_eq!(calm.is_like(&disturbed, 0.25), Some(true));
+    }
+
+    #[test]
+    fn too_few_or_useless_runs_decide_nothing() {
+        let sound = timing(&[1.0, 1.0, 1.0]);
+        for useless in [
+            &[][..],
+            &[1.0, 1.0],
+            &[1.0, f64::NAN, 1.0],
+            &[0.0, 0.0, 0.0],
+        ] {
+            assert_eq!(sound.is_faster_than(&timing(useless), 2.0), None);
+            assert_eq!(timing(useless).is_like(&sound, 0.25), None);
+        }
+    }
+
+    #[test]
+    fn a_variant_that_was_not_measured_is_no_answer() {
+        let mut comparison = Comparison::new("absent", 3);
+        comparison.measure("Rust", || 1);
+        assert_eq!(comparison.is_faster("Rust", "Python", 2.0), None);
+        assert_eq!(comparison.are_alike("Rust", "Python", 0.25), None);
+        assert!(
+            comparison
+                .medians("Rust", "Python")
+                .ends_with("Python: not measured")
+        );
     }
 
     #[test]

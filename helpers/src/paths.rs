@@ -13,3 +13,11 @@ pub fn root() -> &'static Path {
 pub fn data_dir() -> PathBuf {
     root().join("target").join("workbook").join("data")
 }
+
+/// A path as a reader knows it: from the workbook's folder on where it lies inside.
+pub fn shown(path: &Path) -> String {
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}

@@ -5,6 +5,7 @@ pub use crate::display::*;
 pub use crate::figures::*;
 pub use crate::machine::*;
 pub use crate::measure::*;
+pub use crate::memory::*;
 pub use crate::progress::*;
 pub use crate::python::*;
 pub use crate::resize::*;

@@ -6,24 +6,23 @@
 //! |---|---|---|
 //! | [`resize_plain`] | `image`, in colour where the file has colour | `image` |
 //! | [`resize`] | `zune-jpeg` straight to grey | `fast_image_resize` |
-//! | [`resize_scaled`] | libjpeg-turbo at a fraction of the size, where it is installed | `fast_image_resize` |
+//! | [`resize_scaled`] | of a JPEG only the mean of each 8 × 8 block | `fast_image_resize` |
 //!
 //! All of them do what Pillow does in `Image.open(f).convert("L").resize((64, 64))`: the picture
 //! is stretched to a square, alpha is ignored, an EXIF orientation is not applied. [`resize`]
-//! differs from Pillow by rounding only.
+//! differs from Pillow by rounding only, [`resize_scaled`] by less than one level.
 //!
 //! Each file gives a [`Thumbnail`] or an error with its name, whatever is in it: damaged input is
 //! no reason to panic, to hang, or to take more memory than [`MAX_MEMORY`].
 
+mod block_means;
 mod error;
 mod gray;
 pub(crate) mod header;
 mod thumbnail;
-mod turbojpeg;
 
 pub use error::{Reason, ResizeError};
 pub use thumbnail::{SIDE, Thumbnail};
-pub use turbojpeg::turbojpeg;
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8;
@@ -44,7 +43,7 @@ pub const MAX_MEMORY: u64 = 512 << 20;
 /// The longest file that is read, in bytes: 128 MiB.
 pub const MAX_FILE: u64 = 128 << 20;
 
-/// A JPEG or PNG file as a thumbnail: the fast way that needs nothing installed.
+/// A JPEG or PNG file as a thumbnail: the fast way that looks at every pixel.
 pub fn resize(path: &Path) -> Result<Thumbnail, ResizeError> {
     with_scratch(|scratch| {
         read_into(path, &mut scratch.file)?;
@@ -61,23 +60,29 @@ pub fn resize_plain(path: &Path) -> Result<Thumbnail, ResizeError> {
     Ok(shrink_plain(&gray))
 }
 
-/// A JPEG file as a thumbnail, decoded at a fraction of its size.
+/// A JPEG file as a thumbnail, from an eighth of its width and height.
 ///
-/// A JPEG holds blocks of 8 × 8 pixels as waves; leaving out the short ones gives a smaller
-/// picture for less work. This needs libjpeg-turbo (see [`turbojpeg()`]); without it the error's
-/// reason is [`Reason::NoTurbojpeg`]. Files that it cannot decode to grey (PNG, CMYK) go the way
-/// of [`resize`].
+/// A JPEG does not hold pixels. It holds each block of 8 × 8 pixels as one mean level (the "DC
+/// coefficient") and up to 63 waves that are added to it. The means alone are a picture of an
+/// eighth of the width and height, so a thumbnail can be made from them: the waves' bits are
+/// walked over, since nothing says where a block ends, but never computed.
+///
+/// Baseline JPEGs (most files are) whose shorter side has at least 512 pixels take this way: the
+/// means then have at least the thumbnail's 64 levels a side. All other files (progressive or
+/// small JPEGs, CMYK, PNG) go the way of [`resize`].
 pub fn resize_scaled(path: &Path) -> Result<Thumbnail, ResizeError> {
     with_scratch(|scratch| {
-        let library = turbojpeg::library().ok_or(Reason::NoTurbojpeg)?;
         read_into(path, &mut scratch.file)?;
-        match library.decode_into(&scratch.file, &mut scratch.pixels)? {
-            Some(scaled) => Ok(scratch.shrink_part(scaled)),
-            None => {
-                let (width, height) = gray::decode_into(&scratch.file, &mut scratch.pixels)?;
-                Ok(scratch.shrink(width, height))
-            }
+        let header = header::check(&scratch.file)?;
+        let enough = header.width.min(header.height) >= 8 * SIDE as u32;
+        if header.format == header::Format::Jpeg
+            && enough
+            && let Some(scaled) = block_means::decode_into(&scratch.file, &mut scratch.pixels)
+        {
+            return Ok(scratch.shrink_part(scaled));
         }
+        let (width, height) = gray::decode_into(&scratch.file, &mut scratch.pixels)?;
+        Ok(scratch.shrink(width, height))
     })
     .map_err(|reason: Reason| reason.in_file(path))
 }

@@ -29,6 +29,21 @@ pub fn size() -> Size {
     })
 }
 
+/// One of two values: `small` or `full`, as [`size()`] says. For the knobs of a chapter.
+///
+/// ```
+/// use helpers::size::sized;
+///
+/// let rows = sized(1_000, 1_000_000);
+/// assert!(rows == 1_000 || rows == 1_000_000);
+/// ```
+pub fn sized<T>(small: T, full: T) -> T {
+    match size() {
+        Size::Small => small,
+        Size::Full => full,
+    }
+}
+
 fn parse(value: &str) -> Option<Size> {
     match value.trim().to_ascii_lowercase().as_str() {
         "small" => Some(Size::Small),

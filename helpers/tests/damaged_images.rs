@@ -4,7 +4,7 @@
 
 use helpers::resize::{
     MAX_FILE, MAX_MEMORY, Reason, decode_gray, decode_plain, resize, resize_plain, resize_scaled,
-    shrink, turbojpeg,
+    shrink,
 };
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Counts what is allocated at the same time. What C libraries allocate does not come by here.
+/// Counts what is allocated at the same time.
 struct Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
@@ -234,7 +234,7 @@ fn the_largest_images_stay_within_the_memory() {
 #[test]
 fn damaged_images_end_well() {
     let _turn = TURN.lock();
-    const ROUNDS: usize = 220;
+    const ROUNDS: usize = 200;
     watch(Duration::from_secs(15));
     let originals = originals();
     let folder = tempfile::tempdir().unwrap();
@@ -255,12 +255,14 @@ fn damaged_images_end_well() {
             let _ = decode_plain(&bytes);
             let fast = resize(&path);
             let _ = resize_plain(&path);
-            let scaled = turbojpeg().map(|_| resize_scaled(&path));
+            let scaled = resize_scaled(&path);
             slowest = slowest.max(start.elapsed());
             let peak = PEAK.load(Ordering::Relaxed) - before;
             most = most.max(peak);
 
             let case = format!("{name}, round {round}");
+            // It needs less of the file, so it may succeed where the others fail.
+            assert!(scaled.is_ok() || fast.is_err(), "{case}: {scaled:?}");
             assert!(peak as u64 <= MAX_MEMORY, "{case}: {peak} bytes at once");
             match (gray, fast) {
                 (Ok(gray), Ok(fast)) => {
@@ -275,15 +277,14 @@ fn damaged_images_end_well() {
                 }
                 (gray, fast) => panic!("{case}: {gray:?} from bytes, {fast:?} from the file"),
             }
-            if let Some(Err(error)) = scaled {
+            if let Err(error) = scaled {
                 assert!(error.file.is_some(), "{case}");
             }
         }
     }
     println!(
-        "{decoded} decoded, {refused} refused; at most {} MiB and {slowest:?} each; libjpeg-turbo: {}",
-        most >> 20,
-        turbojpeg().unwrap_or_else(|| "none, so scaled decoding was skipped".to_owned())
+        "{decoded} decoded, {refused} refused; at most {} MiB and {slowest:?} each",
+        most >> 20
     );
     assert!(decoded + refused >= 4000);
     assert!(decoded > 500 && refused > 500, "{decoded} and {refused}");

@@ -139,8 +139,9 @@ impl Grid {
         };
         let names = self.rows.iter().map(|name| width(name, SMALL, false));
         let left = MARGIN + names.fold(0.0, f64::max).min(180.0) + 10.0;
-        let scale = (RIGHT - 84.0, RIGHT - 68.0);
-        let wide = ((scale.0 - 26.0 - left) / self.columns.len() as f64).min(96.0);
+        let wide = ((RIGHT - 104.0 - left) / self.columns.len() as f64).min(130.0);
+        let scale = left + wide * self.columns.len() as f64 + 20.0;
+        let scale = (scale, scale + 16.0);
         let high_cell = wide.clamp(22.0, 40.0);
         let plot = high_cell * self.rows.len() as f64;
         let widest = self

@@ -28,6 +28,7 @@ mod heat_map;
 mod layout;
 mod lines;
 mod quantities;
+mod rows;
 mod scale;
 mod speedup;
 mod stacked;
@@ -49,6 +50,7 @@ pub use timeline::{Span, SpanKind, timeline, timeline_in};
 use crate::display;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::fmt;
 
 /// A finished figure: the picture, a sentence that says what it shows, and its numbers as a table.
 ///
@@ -60,7 +62,7 @@ use base64::engine::general_purpose::STANDARD;
 /// assert!(figure.alt().contains("decoded 3.9 MB"));
 /// assert!(figure.table().contains("JPEG"));
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Figure {
     svg: String,
     alt: String,
@@ -105,6 +107,14 @@ impl Figure {
     }
 }
 
+/// The table. The kernel falls back to this where a cell moves one of its own variables into the
+/// figure in its last line.
+impl fmt::Debug for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.table)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +125,47 @@ mod tests {
         assert!(html.contains("src=\"data:image/svg+xml;base64,PHN2Zy"));
         assert!(html.contains("a &quot;b&quot; &lt;c&gt;"));
         assert!(!html.contains('\n'));
+    }
+
+    #[test]
+    fn the_same_data_give_the_same_figure() {
+        let make = || {
+            let timing = crate::measure::Timing {
+                name: "a".into(),
+                wall: vec![1.0, 1.2, 1.1],
+                cpu: vec![],
+                calls: 1,
+            };
+            let span = Span {
+                lane: "w".into(),
+                label: "x".into(),
+                start: 0.0,
+                end: 1.0,
+                kind: SpanKind::Wait,
+            };
+            let names = ["r".to_owned()];
+            [
+                bars("t", std::slice::from_ref(&timing)),
+                quantities("t", "MB", &[("x", 1.0)]),
+                stacked("t", &["p", "q"], &[("x", vec![1.0, 2.0])]),
+                lines(
+                    "t",
+                    "x (s)",
+                    "y (s)",
+                    &[("a", vec![(1.0, 2.0), (2.0, 3.0)])],
+                )
+                .figure(),
+                speedup("t", &[(1, timing.clone()), (2, timing)]),
+                timeline("t", &[span]),
+                contact_sheet("t", &[("i", image::GrayImage::new(9, 9))]),
+                heat_map("t", "ms", &names, &names, &[vec![1.0]]),
+                diagram(
+                    "t",
+                    &[Node::new("a", 0, 0), Node::new("b", 1, 0)],
+                    &[Arrow::new("a", "b", "x")],
+                ),
+            ]
+        };
+        assert_eq!(make(), make());
     }
 }

@@ -1,7 +1,7 @@
 //! Any numbers as horizontal bars.
 
 use super::Figure;
-use super::bars::{Row, paint};
+use super::rows::{Row, paint};
 use super::scale::usable;
 use super::table::{listed, table};
 use super::text::{clean, number};

@@ -67,7 +67,7 @@ pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Figure {
             found.push(format!("{} with {workers}", times(ratio)));
             medians.push((*at, ratio));
             let kept = if few {
-                super::bars::thin(runs, each)
+                super::rows::thin(runs, each)
             } else {
                 Vec::new()
             };
@@ -103,7 +103,7 @@ pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Figure {
         series.push(line("", dots, 0, None, false, true));
         let last = medians.last().map_or(f64::NAN, |m| m.1);
         let name = format!("measured {}", times(last));
-        series.push(line(&name, medians, 0, Some(Dash::Solid), few, false));
+        series.push(line(&name, medians, RING, Some(Dash::Solid), few, false));
     }
     let heads = ["workers", "name", "median", "runs", "speedup"];
     Figure {
@@ -131,6 +131,8 @@ pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Figure {
 }
 
 const MOST_POINTS_WITH_RUNS: usize = 64;
+/// The look of the first colour with a ring as its mark, so that runs show through.
+const RING: usize = 14;
 
 #[cfg(test)]
 mod tests {

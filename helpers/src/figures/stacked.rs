@@ -1,8 +1,8 @@
 //! Where the time goes: stacked horizontal bars.
 
 use super::Figure;
-use super::bars::MOST_ROWS;
 use super::canvas::{Align, Canvas, Hatch, LABEL, MARGIN, PALETTE, RIGHT, RULE, SMALL, card, on};
+use super::rows::MOST_ROWS;
 use super::scale::{Axis, BELOW, time_unit, usable};
 use super::table::{listed, table};
 use super::text::{clean, count, shorten, time, width};

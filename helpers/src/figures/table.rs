@@ -5,7 +5,7 @@ use super::text::{clean, columns, count};
 /// More rows than this say nothing to a reader and only make the notebook larger.
 const MOST_ROWS: usize = 200;
 
-/// A table with the title above it. The first column starts at the left, numbers end at the right.
+/// A table with the title above it. Text starts at the left of its column, numbers end at the right.
 pub(super) fn table(title: &str, heads: &[&str], rows: &[Vec<String>], notes: &[String]) -> String {
     let shown = &rows[..rows.len().min(MOST_ROWS)];
     let heads: Vec<String> = heads.iter().map(|head| clean(head)).collect();
@@ -21,15 +21,28 @@ pub(super) fn table(title: &str, heads: &[&str], rows: &[Vec<String>], notes: &[
     };
     let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
 
+    let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || c == '−');
+    let numeric = |column: usize| {
+        let cells = lines[1..].iter().filter_map(|line| line.get(column));
+        let (numbers, words): (Vec<&String>, Vec<&String>) = cells
+            .filter(|cell| !cell.is_empty())
+            .partition(|cell| is_number(cell));
+        column > 0 && numbers.len() >= words.len()
+    };
+    let right: Vec<bool> = (0..widths.len()).map(numeric).collect();
+
     let mut out = clean(title);
     for line in &lines {
         out.push('\n');
         let mut text = String::new();
         for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
             let space = " ".repeat(width - columns(cell));
-            match column {
-                0 => text.extend([cell.as_str(), &space]),
-                _ => text.extend(["  ", &space, cell]),
+            if column > 0 {
+                text.push_str("  ");
+            }
+            match right.get(column) {
+                Some(true) => text.extend([space.as_str(), cell]),
+                _ => text.extend([cell.as_str(), &space]),
             }
         }
         out.push_str(text.trim_end());
@@ -44,10 +57,12 @@ pub(super) fn table(title: &str, heads: &[&str], rows: &[Vec<String>], notes: &[
     out
 }
 
-/// `a, b and 3 more`: as many of `items` as a sentence can carry.
+/// `a, b and 3 more`: as many of `items` as a sentence can carry; apart by `;` where an item has
+/// a comma of its own.
 pub(super) fn listed(items: &[String], most: usize) -> String {
     let shown: Vec<&str> = items.iter().take(most).map(String::as_str).collect();
-    let mut out = shown.join(", ");
+    let comma = shown.iter().any(|item| item.contains(','));
+    let mut out = shown.join(if comma { "; " } else { ", " });
     if items.len() > shown.len() {
         out.push_str(&format!(" and {} more", items.len() - shown.len()));
     }

@@ -119,7 +119,7 @@ fn x_axis(values: impl Iterator<Item = f64> + Clone, log: bool, span: (f64, f64)
     Axis::linear(
         (low, high + air),
         span,
-        ((span.1 - span.0) / 70.0) as usize,
+        ((span.1 - span.0) / 56.0) as usize,
         false,
         whole,
     )
@@ -138,7 +138,7 @@ fn line(canvas: &Canvas, series: &Series, x: &Axis, y: &Axis) {
         if series.dots {
             // Runs at the same x lie side by side rather than on each other.
             let aside = ((place * 3) % 7) as f64 - 3.0;
-            canvas.dot(x + aside * 2.0, y, 2.8, series.colour(), false);
+            canvas.dot(x + aside * 3.2, y, 2.8, series.colour(), false);
         } else if series.marks {
             canvas.marker(x, y, series.look, series.colour());
         }

@@ -28,8 +28,6 @@ pub enum Reason {
     TooLarge(String),
     /// It breaks the rules of its format, or uses a rare part of them that the decoder lacks.
     Damaged(String),
-    /// Scaled decoding was asked for, and libjpeg-turbo is not installed.
-    NoTurbojpeg,
 }
 
 impl Reason {
@@ -72,11 +70,6 @@ impl fmt::Display for Reason {
             Reason::Truncated => write!(f, "ends too early; copy or download it again"),
             Reason::TooLarge(why) => write!(f, "is too large: {why}; leave it out or shrink it"),
             Reason::Damaged(why) => write!(f, "cannot be decoded ({why}); replace it"),
-            Reason::NoTurbojpeg => write!(
-                f,
-                "scaled decoding needs libjpeg-turbo, which is not installed (Debian: \
-                 libturbojpeg0, conda-forge: libjpeg-turbo, Homebrew: jpeg-turbo); resize() does without"
-            ),
         }
     }
 }

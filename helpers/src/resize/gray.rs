@@ -59,14 +59,26 @@ fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
         decoder.input_colorspace(),
         Some(ColorSpace::YCbCr | ColorSpace::Luma)
     );
-    // Zeros first: a decoder may stop early in damaged data, and what it leaves out must not
-    // depend on the image before.
-    pixels.clear();
     if straight {
+        // Only what is longer than the image before is cleared here: the decoder writes all rows
+        // from the top down, unless it stops early in damaged data. The last row tells.
         pixels.resize(count, 0);
+        let unlikely = |column: usize| (151 * column + 89) as u8;
+        let last = count - width;
+        for (column, level) in pixels[last..].iter_mut().enumerate() {
+            *level = unlikely(column);
+        }
         decoder.decode_into(pixels).map_err(damaged)?;
+        let mut row = pixels[last..].iter().enumerate();
+        if row.all(|(column, &level)| level == unlikely(column)) {
+            // Once more, so that what is left out is black, not the image before.
+            pixels.fill(0);
+            let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+            decoder.decode_into(pixels).map_err(damaged)?;
+        }
     } else {
         decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::RGB));
+        pixels.clear();
         let mut colours = vec![0; 3 * count];
         decoder.decode_into(&mut colours).map_err(damaged)?;
         pixels.extend(colours.chunks_exact(3).map(|c| level(c[0], c[1], c[2])));

@@ -37,7 +37,7 @@ pub(super) fn synthetic_in(folder: &Path, count: usize) -> Result<XraySet, XrayE
         .collect();
     files.sort();
     Ok(XraySet {
-        source: format!("synthetic, kept in {}", folder.display()),
+        source: format!("synthetic, kept in {}", crate::paths::shown(folder)),
         files,
         skipped: Vec::new(),
     })

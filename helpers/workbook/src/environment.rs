@@ -10,14 +10,7 @@ use std::process::{Command, Stdio};
 use yaml_rust2::YamlLoader;
 
 /// What `environment.yml` lists for conda and what pip cannot give.
-const FROM_CONDA_ONLY: [&str; 6] = [
-    "python",
-    "rust",
-    "rust-src",
-    "c-compiler",
-    "evcxr",
-    "libjpeg-turbo",
-];
+const FROM_CONDA_ONLY: [&str; 5] = ["python", "rust", "rust-src", "c-compiler", "evcxr"];
 
 /// A Python environment that can hold JupyterLab and the kernel.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@
 //! under `target/workbook/kernels`. This program stays as the kernel's parent: when the kernel
 //! ends, or whoever started it is gone, the folder and every process of the kernel go too.
 
+use crate::child;
 use crate::layout::Layout;
 use crate::seed;
-use crate::signals;
 use crate::toolchain::{Toolchain, clean_environment};
 use anyhow::{Context, Result};
 use std::fs::{self, File, TryLockError};
@@ -57,19 +57,19 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
         .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"));
-    signals::end_with_this_program(&mut command, libc::SIGKILL);
+    child::tie(&mut command, libc::SIGKILL, false);
 
     let parent = parent_id();
-    let mut child = command.spawn().with_context(|| {
+    let mut kernel = command.spawn().with_context(|| {
         format!(
             "the kernel program {} did not start; `cargo workbook setup` installs it",
             arguments.evcxr.display()
         )
     })?;
     // An interrupt is the kernel's business: Jupyter sends it as a message.
-    signals::pass_on(child.id(), libc::SIGKILL);
+    child::pass_signals(&kernel, 0, libc::SIGKILL);
     std::thread::spawn(move || end_with(parent));
-    let status = child.wait()?;
+    let status = child::wait(&mut kernel)?;
     if status.code().is_some_and(|code| code != 0) {
         eprint!("{}", fs::read_to_string(&log_file).unwrap_or_default());
     }
@@ -147,7 +147,7 @@ fn end_with(parent: u32) {
     while parent_id() == parent {
         std::thread::sleep(Duration::from_millis(500));
     }
-    signals::signal_child();
+    child::terminate();
 }
 
 /// Kills what the kernel left running, such as a cell in an endless loop. Jupyter starts each

@@ -1,13 +1,13 @@
 //! `cargo workbook`: opens JupyterLab on the workbook.
 
+use crate::child;
 use crate::kernel;
 use crate::layout::Layout;
 use crate::run;
 use crate::setup;
-use crate::signals;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
         .first()
         .map(|chapter| format!("/lab/tree/{}", run::name_of(chapter)))
         .unwrap_or_else(|| "/lab".to_owned());
+    let log_file = layout.made().join("jupyter.log");
+    let log = File::create(&log_file)?;
     let mut command = environment.command("jupyter-lab");
     command
         .current_dir(layout.notebooks())
@@ -28,10 +30,11 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
         .env("JUPYTER_RUNTIME_DIR", &runtime)
         .arg("--ServerApp.ip=127.0.0.1")
         .arg(format!("--LabApp.default_url={first}"))
-        .arg("--ServerApp.log_level=WARN")
         // Ctrl-C stops at once instead of asking.
         .arg("--ServerApp.answer_yes=True")
-        .stdin(Stdio::null());
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(log.try_clone()?))
+        .stderr(Stdio::from(log));
     if is_root() {
         command.arg("--allow-root");
     }
@@ -40,11 +43,12 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
         command.arg("--no-browser");
     }
     command.args(jupyter_arguments);
-    signals::end_with_this_program(&mut command, libc::SIGTERM);
-    let mut child = command.spawn().context("JupyterLab did not start")?;
-    // Ctrl-C is JupyterLab's to answer; this program waits for it and tidies up.
-    signals::pass_on(child.id(), libc::SIGTERM);
-    if let Some(address) = wait_for_address(&runtime, &mut child, &first)? {
+    child::tie(&mut command, libc::SIGTERM, true);
+    let mut jupyter = command.spawn().context("JupyterLab did not start")?;
+    child::pass_signals(&jupyter, libc::SIGTERM, libc::SIGTERM);
+    println!("Starting JupyterLab …");
+    let address = wait_for_address(&runtime, &mut jupyter, &first)?;
+    if let Some(address) = &address {
         println!("JupyterLab is running at\n\n    {address}\n");
         if browser {
             println!("It opens in your browser. Ctrl-C here stops it.");
@@ -52,17 +56,27 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
             println!("Open that address in a browser. Ctrl-C here stops JupyterLab.");
         }
     }
-    let status = child.wait()?;
+    let status = child::wait(&mut jupyter)?;
     kernel::sweep(layout)?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    if address.is_none() {
+        bail!(
+            "JupyterLab ended ({status}) before it could be reached. It said:\n{}",
+            last_lines(&log_file)
+        );
+    }
+    println!("JupyterLab has stopped. Your notebooks are saved in notebooks/.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The end of a log, for an error message.
+fn last_lines(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
 }
 
 /// The address with its token, from the file that the server writes when it listens. `None` when
-/// it ended before that; its own messages then say why.
+/// it ended before that.
 fn wait_for_address(runtime: &Path, child: &mut Child, first: &str) -> Result<Option<String>> {
     let file = runtime.join(format!("jpserver-{}.json", child.id()));
     let start = Instant::now();

@@ -9,10 +9,11 @@
 //! | [`kernel`] | starts one kernel on its own copy of the seed, and tidies up after it |
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`lab`], [`run`], [`reset`], [`doctor`], [`clean`] | one command each |
+//! | [`child`] | a process that never outlives this one |
 //! | [`verdict`] | which executed cells failed, and why |
-//! | [`signals`] | what this program starts ends with it |
 //! | [`ui`] | progress and tables on the terminal |
 
+mod child;
 mod clean;
 mod doctor;
 mod environment;
@@ -23,7 +24,6 @@ mod reset;
 mod run;
 mod seed;
 mod setup;
-mod signals;
 mod toolchain;
 mod ui;
 mod verdict;

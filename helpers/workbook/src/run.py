@@ -202,7 +202,9 @@ class Run:
 
     @staticmethod
     def has_numbers(outputs):
-        """Whether the text holds something measured. Figures carry their own stamp."""
+        """Whether something measured is shown without a figure; figures carry their own stamp."""
+        if "figure" in kinds(outputs):
+            return False
         units = (" ns", " µs", " ms", " s ", " s,", " s\n", "×", " MB", " GB")
         text = "".join(output.get("text", "") for output in outputs)
         return any(unit in text for unit in units)

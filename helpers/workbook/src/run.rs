@@ -1,11 +1,11 @@
 //! `cargo workbook run`: executes notebooks without a browser, on the kernel that readers use.
 
+use crate::child;
 use crate::environment::Environment;
 use crate::kernel;
 use crate::layout::Layout;
 use crate::machine::machine;
 use crate::setup;
-use crate::signals;
 use crate::ui;
 use crate::verdict::{Cause, Execution, judge, strip_colours};
 use anyhow::{Context, Result, bail};
@@ -158,12 +158,10 @@ fn execute(
     if let Some(folder) = folder {
         command.env(kernel::FOLDER_VARIABLE, folder);
     }
-    // The kernel notices that Python is gone, and ends too.
-    signals::end_with_this_program(&mut command, libc::SIGKILL);
+    child::tie(&mut command, libc::SIGTERM, true);
     let mut child = command.spawn().context("Python did not start")?;
-    // Ctrl-C reaches Python too, which then shuts the kernel down; wait for that.
-    // SAFETY: ignoring a signal touches no memory of this program.
-    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    // On Ctrl-C Python shuts the kernel down; wait for that.
+    child::pass_signals(&child, libc::SIGINT, libc::SIGTERM);
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(request.to_string().as_bytes())?;
     }
@@ -205,9 +203,7 @@ fn execute(
         }
     }
     live.finish_and_clear();
-    let status = child.wait()?;
-    // SAFETY: as above; Ctrl-C ends this program again.
-    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    let status = child::wait(&mut child)?;
     if status.code() == Some(130) {
         bail!("interrupted");
     }

@@ -1,13 +1,13 @@
 //! Who did what, when: one lane per worker.
 
+mod blocks;
+
+use self::blocks::{Block, Colours, Keys, assign_rows, merge};
 use super::Figure;
-use super::canvas::{
-    Align, Canvas, GRID, Hatch, INK, LABEL, MARGIN, PALE, PALETTE, RIGHT, RULE, SMALL, card, on,
-};
+use super::canvas::{Align, Canvas, GRID, Hatch, INK, LABEL, MARGIN, PALE, RIGHT, RULE, card, on};
 use super::scale::{Axis, BELOW, time_unit, usable};
 use super::table::{listed, table};
-use super::text::{self, clean, count, number, shorten, width};
-use plotters::prelude::RGBColor;
+use super::text::{clean, count, number, shorten, time, width};
 
 /// Something that a worker did, or waited for. Times are seconds since the start.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ pub fn timeline(title: &str, spans: &[Span]) -> Figure {
         .filter_map(|s| usable(s.end))
         .fold(0.0, f64::max);
     let (unit, name) = time_unit(largest);
-    draw(title, name, unit, spans, &text::time)
+    draw(title, name, unit, spans, &time)
 }
 
 /// A [`timeline`](fn@timeline) in a unit of your own, of `seconds_per_unit` seconds each: a scaled
@@ -56,18 +56,12 @@ pub fn timeline_in(title: &str, unit: &str, seconds_per_unit: f64, spans: &[Span
         Some(factor) if factor > 0.0 => factor,
         _ => 1.0,
     };
-    let words = |t: f64| format!("{} {unit}", number(t / factor));
+    let words = |t: f64| match number(t / factor).as_str() {
+        // `minutes` with one of them is `minute`; a unit such as `s` stays as it is.
+        "1" if unit.len() > 2 => format!("1 {}", unit.strip_suffix('s').unwrap_or(&unit)),
+        amount => format!("{amount} {unit}"),
+    };
     draw(title, &unit, factor, spans, &words)
-}
-
-/// A span ready to be drawn: which row of its lane, and how many spans it stands for.
-struct Block {
-    lane: usize,
-    row: usize,
-    label: String,
-    start: f64,
-    end: f64,
-    kind: SpanKind,
 }
 
 const MOST_LANES: usize = 32;
@@ -313,70 +307,6 @@ fn paint(
     })
 }
 
-/// Joins spans of the same lane, kind and label that are shorter than `gap`, or less apart.
-fn merge(mut blocks: Vec<Block>, gap: f64) -> Vec<Block> {
-    let order = |b: &Block| (b.lane, b.kind == SpanKind::Wait);
-    blocks.sort_by(|a, b| order(a).cmp(&order(b)).then(a.start.total_cmp(&b.start)));
-    let mut merged: Vec<Block> = Vec::new();
-    for block in blocks {
-        match merged.last_mut() {
-            Some(last)
-                if last.lane == block.lane
-                    && last.kind == block.kind
-                    && block.start - last.end < gap =>
-            {
-                last.end = last.end.max(block.end);
-                if last.label != block.label {
-                    last.label = String::new();
-                }
-            }
-            _ => merged.push(block),
-        }
-    }
-    merged
-}
-
-/// Gives overlapping spans of a lane rows of their own; returns how many each lane needs.
-fn assign_rows(blocks: &mut [Block], lanes: usize) -> Vec<usize> {
-    blocks.sort_by(|a, b| a.start.total_cmp(&b.start).then(a.end.total_cmp(&b.end)));
-    let mut free_at: Vec<Vec<f64>> = vec![Vec::new(); lanes];
-    for block in blocks {
-        let rows = &mut free_at[block.lane];
-        // Clocks are read one after the other: what touches does not overlap.
-        let slack = (block.end - block.start) * 1e-6;
-        let row = rows.iter().position(|&free| free <= block.start + slack);
-        let row = row.unwrap_or_else(|| {
-            rows.push(0.0);
-            rows.len() - 1
-        });
-        rows[row] = block.end;
-        block.row = row.min(MOST_ROWS - 1);
-    }
-    free_at.iter().map(Vec::len).collect()
-}
-
-/// One colour per label of work where there are few labels, else one colour for all.
-struct Colours(Vec<String>);
-
-impl Colours {
-    fn of(blocks: &[Block]) -> Self {
-        let mut labels: Vec<String> = Vec::new();
-        for block in blocks.iter().filter(|b| b.kind == SpanKind::Work) {
-            if !labels.contains(&block.label) {
-                labels.push(block.label.clone());
-            }
-            if labels.len() > PALETTE.len() - 1 {
-                return Colours(Vec::new());
-            }
-        }
-        Colours(labels)
-    }
-
-    fn colour(&self, label: &str) -> RGBColor {
-        PALETTE[self.0.iter().position(|l| l == label).unwrap_or(0)]
-    }
-}
-
 fn draw_block(
     canvas: &Canvas,
     block: &Block,
@@ -411,48 +341,6 @@ fn draw_block(
         let middle = ((x0 + x1) / 2.0, (y0 + y1) / 2.0);
         canvas.patch(middle.0, middle.1, &text_in_box, text, ground);
     }
-}
-
-/// Labels that are too long for at least one of their boxes, which then hold a number instead.
-struct Keys(Vec<String>);
-
-impl Keys {
-    /// `wide` tells how wide a block's box is, in pixels.
-    fn of(blocks: &[Block], wide: impl Fn(&Block) -> f64) -> Self {
-        let mut keys: Vec<String> = Vec::new();
-        for block in blocks {
-            let (label, room) = (&block.label, wide(block));
-            if room >= NUMBER && room < text_room(label) && !keys.contains(label) {
-                keys.push(label.clone());
-            }
-        }
-        // A long list of numbers is no help.
-        Keys(if keys.len() > 9 { Vec::new() } else { keys })
-    }
-
-    fn text(&self, label: &str, room: f64) -> Option<String> {
-        let key = self.0.iter().position(|key| key == label);
-        match key {
-            _ if !label.is_empty() && text_room(label) <= room => Some(label.to_owned()),
-            Some(key) if room >= NUMBER => Some((key + 1).to_string()),
-            _ => None,
-        }
-    }
-
-    fn note(&self) -> Option<String> {
-        let entry = |(key, label): (usize, &String)| {
-            format!("{} = {}", key + 1, shorten(label, SMALL, false, 260.0))
-        };
-        let entries: Vec<String> = self.0.iter().enumerate().map(entry).collect();
-        (!entries.is_empty()).then(|| entries.join(" · "))
-    }
-}
-
-/// The least width of a box with a number in it.
-const NUMBER: f64 = 17.0;
-
-fn text_room(label: &str) -> f64 {
-    width(label, SMALL, false) + 9.0
 }
 
 #[cfg(test)]
