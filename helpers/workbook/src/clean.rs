@@ -63,3 +63,58 @@ pub fn disk_use(folder: &Path) -> u64 {
     }
     add(folder, &mut HashSet::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> (tempfile::TempDir, Layout) {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout {
+            root: folder.path().to_owned(),
+        };
+        for made in [
+            layout.venv(),
+            layout.seed(),
+            layout.kernels().join("dead"),
+            layout.stamps(),
+            layout.notebooks(),
+        ] {
+            fs::create_dir_all(&made).unwrap();
+            fs::write(made.join("file"), "content").unwrap();
+        }
+        // A lock that nobody holds: the kernel was killed.
+        fs::write(layout.kernels().join("dead/lock"), "").unwrap();
+        (folder, layout)
+    }
+
+    #[test]
+    fn everything_goes_but_the_notebooks() {
+        let (_folder, layout) = scratch();
+        clean(&layout, false).unwrap();
+        assert!(!layout.venv().exists() && !layout.made().exists());
+        assert!(layout.notebooks().join("file").exists());
+        // There is nothing left to remove, which is fine.
+        clean(&layout, false).unwrap();
+    }
+
+    #[test]
+    fn the_environment_can_stay() {
+        let (_folder, layout) = scratch();
+        clean(&layout, true).unwrap();
+        assert!(layout.venv().join("file").exists() && layout.stamps().join("file").exists());
+        assert!(!layout.seed().exists() && !layout.kernels().exists());
+    }
+
+    #[test]
+    fn nothing_is_taken_from_under_a_running_kernel() {
+        let (_folder, layout) = scratch();
+        let folder = layout.kernels().join("1-2");
+        fs::create_dir_all(&folder).unwrap();
+        let lock = fs::File::create(folder.join("lock")).unwrap();
+        lock.lock().unwrap();
+        let error = clean(&layout, false).unwrap_err().to_string();
+        assert!(error.contains("stop JupyterLab first"), "{error}");
+        assert!(layout.seed().exists() && layout.venv().exists());
+    }
+}

@@ -19,16 +19,26 @@ const SETTINGS: [(&str, &str); 2] = [
 
 /// Prints one line per thing; exit code 1 if something that chapters need is missing.
 pub fn doctor(layout: &Layout) -> Result<ExitCode> {
+    println!("{}\n", machine().stamp());
     let mut missing = 0;
-    let mut line = |name: &str, found: Result<String, String>| match found {
+    examine(layout, |name, found| match found {
         Ok(what) => println!("✓ {name:<18} {what}"),
         Err(mend) => {
             missing += 1;
             println!("✗ {name:<18} {mend}");
         }
-    };
+    })?;
+    print_settings();
+    print_disk(layout);
+    Ok(if missing == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
 
-    println!("{}\n", machine().stamp());
+/// Looks at each thing and gives `line` its name and either what it is or what mends it.
+fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) -> Result<()> {
     let toolchain = Toolchain::find();
     line(
         "Rust",
@@ -99,12 +109,18 @@ pub fn doctor(layout: &Layout) -> Result<ExitCode> {
             }
         },
     );
+    Ok(())
+}
 
+fn print_settings() {
     println!("\nsettings (environment variables)");
     for (name, default) in SETTINGS {
         let value = std::env::var(name).unwrap_or_else(|_| default.to_owned());
         println!("  {name:<16} {value}");
     }
+}
+
+fn print_disk(layout: &Layout) {
     println!("\ndisk");
     for folder in [
         layout.venv(),
@@ -117,11 +133,6 @@ pub fn doctor(layout: &Layout) -> Result<ExitCode> {
         }
     }
     println!("  `cargo workbook clean` removes all of this, `cargo clean` the rest of target/");
-    Ok(if missing == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }
 
 fn version_of(environment: &Environment, package: &str) -> Option<String> {
@@ -147,4 +158,39 @@ fn version(program: &str, arguments: &[&str]) -> Option<String> {
         .status
         .success()
         .then(|| text.lines().next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_a_fresh_clone_it_names_the_command_that_mends_each_thing() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = Layout::of_this_workbook().root.join("environment.yml");
+        std::fs::copy(list, folder.path().join("environment.yml")).unwrap();
+        let layout = Layout {
+            root: folder.path().to_owned(),
+        };
+        if Environment::choose(&layout).conda {
+            // The conda environment has it all already.
+            return;
+        }
+        let mut missing = Vec::new();
+        examine(&layout, |name, found| {
+            if let Err(mend) = found {
+                missing.push((name.to_owned(), mend));
+            }
+        })
+        .unwrap();
+        for thing in ["jupyterlab", "Rust kernel", "kernelspec", "warm start"] {
+            let found = missing.iter().find(|(name, _)| name == thing);
+            let (_, mend) = found.unwrap_or_else(|| panic!("{thing} in {missing:?}"));
+            assert!(mend.contains("`cargo workbook setup`"), "{mend}");
+        }
+        assert!(
+            !missing.iter().any(|(name, _)| name == "Rust"),
+            "{missing:?}"
+        );
+    }
 }

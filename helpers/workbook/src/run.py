@@ -68,6 +68,7 @@ class Run:
             self.follow_executions()
             self.project = self.find_project()
             tell("ready", seconds=time.monotonic() - started)
+            await self.describe_kernel()
             alive = True
             code_cells = [
                 (index, cell)
@@ -83,6 +84,19 @@ class Run:
             else:
                 # Nothing more is to be had from this kernel: do not wait for it to say goodbye.
                 await self.client.km.shutdown_kernel(now=True)
+
+    async def describe_kernel(self):
+        """What JupyterLab writes into a notebook that it opens. Without it a saved notebook
+        counts as changed as soon as a reader has opened it."""
+        message_id = self.client.kc.kernel_info()
+        reply = await self.client.async_wait_for_reply(message_id)
+        spec = self.client.km.kernel_spec
+        self.notebook.metadata["language_info"] = reply["content"]["language_info"]
+        self.notebook.metadata["kernelspec"] = {
+            "display_name": spec.display_name,
+            "language": spec.language,
+            "name": self.client.km.kernel_name,
+        }
 
     def follow_executions(self):
         execute = self.client.kc.execute

@@ -184,6 +184,9 @@ def open_as_a_new_user(lab, requests):
     lab.expect_no_questions()
     asked = [url for url in requests if "/lab/api/news" in url or "/lab/api/update" in url]
     assert not asked, asked
+    # A chapter that counts as changed when it is merely opened would be saved over and over.
+    changed = lab.ask("return panel.context.model.dirty && panel.context.model.toJSON().metadata")
+    assert not changed, f"opening the chapter changes it: {changed}"
     lab.screenshot("light-opened")
     done(f"{CHAPTER} opens without a question, and its kernel is idle")
 

@@ -10,8 +10,11 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
+
+/// One JupyterLab at a time: its log is a file of the workbook.
+static ONE_LAB: Mutex<()> = Mutex::new(());
 
 /// A running `cargo workbook lab`, of a user who has never used JupyterLab before.
 struct Lab {
@@ -73,8 +76,12 @@ impl Lab {
         lab
     }
 
+    /// What the command and JupyterLab complained about.
     fn errors(&self) -> String {
-        fs::read_to_string(self.home.path().join("errors")).unwrap_or_default()
+        let command = self.home.path().join("errors");
+        let jupyter = root().join("target/workbook/jupyter.log");
+        let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+        read(&command) + &read(&jupyter)
     }
 
     fn port(&self) -> u16 {
@@ -124,6 +131,7 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
     };
     set_up();
     let python = python_with_playwright();
+    let _only = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let _turn = turn();
     let screenshots = root().join("target/workbook/screenshots");
     fs::create_dir_all(&screenshots).unwrap();
@@ -180,6 +188,7 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
 #[test]
 fn jupyterlab_does_not_outlive_the_command() {
     set_up();
+    let _only = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let _turn = turn();
     for signal in ["-TERM", "-KILL"] {
         let mut lab = Lab::start(&[]);

@@ -64,6 +64,9 @@ fn form(chapter: &Value) -> Vec<String> {
     if chapter["metadata"]["kernelspec"]["name"] != json!("rust") {
         faults.push("its kernelspec is not `rust`".to_owned());
     }
+    if !chapter["metadata"]["language_info"]["mimetype"].is_string() {
+        faults.push("JupyterLab would change it on opening: it has no language_info".to_owned());
+    }
     if !chapter["metadata"]["workbook"]["saved_on"].is_string() {
         faults.push("has never been saved by `cargo workbook run --save`".to_owned());
     }
@@ -233,6 +236,7 @@ fn a_badly_formed_chapter_is_found_out() {
     let expected = [
         "is not nbformat 4.5",
         "its kernelspec is not `rust`",
+        "it has no language_info",
         "has never been saved",
         "cell 1 has no id of its own (“a”)",
         "its first code cell is not the setup cell",

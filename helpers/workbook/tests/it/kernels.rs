@@ -34,6 +34,13 @@ impl Facts {
         fs::read_to_string(self.file()).unwrap_or_default()
     }
 
+    #[cfg(target_os = "linux")]
+    fn expect_no_process(&self) {
+        let setting = format!("EVCXR_TMPDIR={}", self.cells());
+        let left = || crate::common::processes_with(&setting);
+        assert!(wait_for(60, || left().is_empty()), "alive: {:?}", left());
+    }
+
     /// Nothing of the noted kernel is left: no process, no folder. They go within moments of the
     /// run's end, not before it, so this waits for it.
     fn expect_nothing_left(&self) {
@@ -41,11 +48,7 @@ impl Facts {
         let folder = std::path::Path::new(&cells).parent().unwrap();
         assert!(folder.starts_with(crate::common::root().join("target/workbook/kernels")));
         #[cfg(target_os = "linux")]
-        {
-            let setting = format!("EVCXR_TMPDIR={cells}");
-            let left = || crate::common::processes_with(&setting);
-            assert!(wait_for(60, || left().is_empty()), "alive: {:?}", left());
-        }
+        self.expect_no_process();
         let gone = wait_for(60, || !folder.exists());
         assert!(gone, "{} is still there", folder.display());
     }
@@ -231,34 +234,48 @@ fn surroundings() -> Notebook {
     )
 }
 
-/// Whoever started the kernel is killed in the middle of a cell: the kernel and its cell go too.
+/// Whoever started the kernel ends in the middle of a cell: the kernel and its cell go too.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_kernel_does_not_outlive_the_program_that_started_it() {
+    use std::os::unix::process::CommandExt;
+
+    let kill = |signal: &str, whom: &str| {
+        let status = Command::new("kill").args([signal, "--", whom]).status();
+        assert!(status.unwrap().success());
+    };
+    let python_is_killed = |pid: u32| {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        let children: Vec<&str> = children.split_whitespace().collect();
+        assert!(!children.is_empty());
+        for child in children {
+            kill("-KILL", child);
+        }
+    };
+    let run_is_killed = |pid: u32| kill("-KILL", &pid.to_string());
+    // A terminal's Ctrl-C goes to the whole group.
+    let ctrl_c = |pid: u32| kill("-INT", &format!("-{pid}"));
+    let ends: [&dyn Fn(u32); 3] = [&python_is_killed, &run_is_killed, &ctrl_c];
+
     set_up();
-    let _turn = turn();
-    let facts = Facts::new();
-    let notebook = Notebook::new(
-        "orphan",
-        [facts.cell(), code("loop { std::hint::spin_loop(); }")],
-    );
-    let mut run = workbook()
-        .arg("run")
-        .arg(&notebook.path)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    assert!(wait_for(300, || !facts.cells().is_empty()), "no cell ran");
-    // Let the endless cell begin; if it has not, the kernel is killed while it compiles.
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    let pid = run.id();
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    for child in children.split_whitespace() {
-        let killed = Command::new("kill").args(["-9", child]).status().unwrap();
-        assert!(killed.success());
+    for end in ends {
+        let _turn = turn();
+        let facts = Facts::new();
+        let endless = code("loop { std::hint::spin_loop(); }");
+        let notebook = Notebook::new("orphan", [facts.cell(), endless]);
+        let mut run = workbook()
+            .arg("run")
+            .arg(&notebook.path)
+            .process_group(0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        assert!(wait_for(300, || !facts.cells().is_empty()), "no cell ran");
+        // Let the endless cell begin; if it has not, the kernel is killed while it compiles.
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        end(run.id());
+        assert!(!run.wait().unwrap().success());
+        facts.expect_nothing_left();
     }
-    let status = run.wait().unwrap();
-    assert!(!status.success());
-    facts.expect_nothing_left();
 }

@@ -159,6 +159,9 @@ fn a_good_notebook_is_saved_with_its_outputs_and_runs_again() {
     let saved = notebook.read();
     assert_eq!(saved["nbformat"], json!(4));
     assert_eq!(saved["nbformat_minor"], json!(5));
+    // Without these JupyterLab would count the notebook as changed when it is opened.
+    assert_eq!(saved["metadata"]["language_info"]["mimetype"], "text/rust");
+    assert_eq!(saved["metadata"]["kernelspec"]["display_name"], "Rust");
     let stamp = saved["metadata"]["workbook"]["saved_on"].as_str().unwrap();
     assert!(stamp.contains(" core"), "{stamp}");
     let cells = saved["cells"].as_array().unwrap();
