@@ -51,7 +51,8 @@ impl Timing {
     /// two leave both answers open.
     ///
     /// A noisy machine makes single runs slow. So the slowest and the fastest quarter of each
-    /// side's runs count for nothing, and the worst and the best case of the others must agree.
+    /// side's runs count for nothing, and the worst and the best case of the others must agree;
+    /// so must the fastest run of each side, which is the one that was disturbed least.
     ///
     /// ```
     /// # let timing = |wall: &[f64]| helpers::measure::Timing {
@@ -86,7 +87,11 @@ impl Timing {
     fn times_faster(&self, other: &Timing) -> Option<(f64, f64)> {
         let (own_low, own_high) = middle_half(&self.wall)?;
         let (other_low, other_high) = middle_half(&other.wall)?;
-        Some((other_low / own_high, other_high / own_low))
+        let fastest = other.range().0 / self.range().0;
+        Some((
+            fastest.min(other_low / own_high),
+            fastest.max(other_high / own_low),
+        ))
     }
 
     /// Advice for the reader where the runs cannot be trusted.
@@ -509,6 +514,14 @@ mod tests {
         let calm = timing(&[1.0, 1.0, 1.0, 1.0, 1.0]);
         let disturbed = timing(&[1.0, 1.0, 9.0, 1.0, 1.0]);
         assert_eq!(calm.is_like(&disturbed, 0.25), Some(true));
+    }
+
+    #[test]
+    fn where_most_runs_were_disturbed_the_fastest_one_objects() {
+        let calm = timing(&[1.0, 1.0, 1.0, 1.0, 1.0]);
+        let busy = timing(&[1.0, 3.0, 3.1, 3.2, 3.0]);
+        assert_eq!(calm.is_faster_than(&busy, 2.0), None);
+        assert_eq!(calm.is_like(&busy, 0.25), None);
     }
 
     #[test]
