@@ -14,7 +14,7 @@ use crate::measure::{Comparison, Timing, median};
 /// and ticks take the place of bars, whose lengths would mean nothing.
 ///
 /// Timings without a usable run keep their row, which says that there is no time. Of more than 32
-/// timings the first 32 are drawn; the table has up to 200.
+/// timings the first 32 are drawn; the table has up to 40.
 ///
 /// ```
 /// use helpers::{figures::bars, measure::Timing};
@@ -182,7 +182,7 @@ mod tests {
                     .collect();
                 let figure = bars("Resize 240 X-rays to 64 × 64", &timings);
                 check(&figure, 32_000);
-                for timing in timings.iter().take(200) {
+                for timing in timings.iter().take(40) {
                     assert!(
                         figure.table().contains(timing.name.trim()),
                         "{}",

@@ -180,7 +180,7 @@ mod tests {
                     .collect();
                 let figure = contact_sheet("Before and after", &images);
                 check(&figure, 180_000);
-                for (name, _) in &images {
+                for (name, _) in images.iter().take(40) {
                     assert!(figure.table().contains(name.trim()));
                 }
             }

@@ -3,7 +3,7 @@
 use super::text::{clean, columns, count};
 
 /// More rows than this say nothing to a reader and only make the notebook larger.
-const MOST_ROWS: usize = 200;
+const MOST_ROWS: usize = 40;
 
 /// A table with the title above it. Text starts at the left of its column, numbers end at the right.
 pub(super) fn table(title: &str, heads: &[&str], rows: &[Vec<String>], notes: &[String]) -> String {
@@ -87,7 +87,7 @@ mod tests {
     fn thousands_of_rows_are_cut() {
         let rows = vec![vec!["x".to_owned()]; 5000];
         let text = table("t", &["name"], &rows, &[]);
-        assert_eq!(text.lines().count(), 203);
-        assert!(text.ends_with("… and 4800 more rows"));
+        assert_eq!(text.lines().count(), 3 + MOST_ROWS);
+        assert!(text.ends_with("… and 4960 more rows"));
     }
 }

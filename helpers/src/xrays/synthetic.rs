@@ -65,7 +65,7 @@ fn make_missing(
     println!(
         "drawing {} synthetic X-rays, once, in {}",
         todo.len(),
-        folder.display()
+        crate::paths::shown(folder)
     );
     let progress = Progress::new("X-rays", todo.len());
     todo.par_iter().try_for_each(|(index, path)| {
