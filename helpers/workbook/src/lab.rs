@@ -8,9 +8,10 @@ use crate::setup;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs::{self, File};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Sets up what is missing and runs JupyterLab until it is stopped.
 pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
@@ -44,10 +45,12 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
     }
     command.args(jupyter_arguments);
     child::tie(&mut command, libc::SIGTERM, true);
+    // A second earlier, for file systems that keep no fractions.
+    let since = SystemTime::now() - Duration::from_secs(1);
     let mut jupyter = command.spawn().context("JupyterLab did not start")?;
     child::pass_signals(&jupyter, libc::SIGTERM, libc::SIGTERM);
     println!("Starting JupyterLab …");
-    let address = wait_for_address(&runtime, &mut jupyter, &first)?;
+    let address = wait_for_address(&runtime, since, &mut jupyter, &first)?;
     if let Some(address) = &address {
         println!("JupyterLab is running at\n\n    {address}\n");
         if browser {
@@ -75,27 +78,40 @@ fn last_lines(log: &Path) -> String {
     lines[lines.len().saturating_sub(15)..].join("\n")
 }
 
-/// The address with its token, from the file that the server writes when it listens. `None` when
+/// The address with its token, from the file that the server writes, once it answers. `None` when
 /// it ended before that.
-fn wait_for_address(runtime: &Path, child: &mut Child, first: &str) -> Result<Option<String>> {
+fn wait_for_address(
+    runtime: &Path,
+    since: SystemTime,
+    child: &mut Child,
+    first: &str,
+) -> Result<Option<String>> {
     let file = runtime.join(format!("jpserver-{}.json", child.id()));
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(120) {
         if child.try_wait()?.is_some() {
             return Ok(None);
         }
-        let info = fs::read_to_string(&file)
-            .ok()
-            .and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        if let Some(info) = info {
-            let url = info["url"].as_str().unwrap_or_default();
-            let token = info["token"].as_str().unwrap_or_default();
+        if let Some((url, token)) = listening(&file, since) {
             let url = url.trim_end_matches('/');
             return Ok(Some(format!("{url}{first}?token={token}")));
         }
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(None)
+}
+
+/// The URL and token of the server that wrote `file` after `since`, if it answers. A killed server
+/// leaves its file behind, and a living one writes it a moment before it listens.
+fn listening(file: &Path, since: SystemTime) -> Option<(String, String)> {
+    if fs::metadata(file).ok()?.modified().ok()? < since {
+        return None;
+    }
+    let info: Value = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
+    let text = |field: &str| info[field].as_str().map(str::to_owned);
+    let port = u16::try_from(info["port"].as_u64()?).ok()?;
+    TcpStream::connect((text("hostname")?, port)).ok()?;
+    Some((text("url")?, text("token")?))
 }
 
 fn is_root() -> bool {
@@ -111,4 +127,31 @@ fn has_browser() -> bool {
     ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER"]
         .iter()
         .any(|name| std::env::var_os(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn an_address_is_told_only_when_it_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("jpserver-1.json");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let second = Duration::from_secs(1);
+        let before = SystemTime::now() - second;
+        assert_eq!(listening(&file, before), None);
+        let info = serde_json::json!({
+            "url": "http://x/", "token": "t", "hostname": "127.0.0.1", "port": port,
+        });
+        fs::write(&file, info.to_string()).unwrap();
+        let found = Some(("http://x/".to_owned(), "t".to_owned()));
+        assert_eq!(listening(&file, before), found);
+        // Left by an older server whose process number has come round again.
+        assert_eq!(listening(&file, SystemTime::now() + 60 * second), None);
+        drop(listener);
+        assert_eq!(listening(&file, before), None);
+    }
 }
