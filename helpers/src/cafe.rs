@@ -151,7 +151,11 @@ impl Cafe {
         spans.extend(self.barista_spans());
         spans.retain(|span| span.lane == lane);
         // What is ready now and what starts now do not overlap: a hair's breadth decides.
-        let at = |t: f64| spans.iter().filter(move |s| s.start <= t && t < s.end - 1e-3);
+        let at = |t: f64| {
+            spans
+                .iter()
+                .filter(move |s| s.start <= t && t < s.end - 1e-3)
+        };
         spans.iter().map(|s| at(s.start).count()).max().unwrap_or(0)
     }
 
@@ -202,12 +206,13 @@ impl Cafe {
     /// Prints plan and measurement side by side, where the difference comes from, and whether the
     /// café kept to the plan.
     pub fn against_plan(&self, what: &str, plan: f64) {
-        let (took, late) = (self.minutes(), self.late());
+        let took = self.minutes();
         println!("{what}: planned {plan:.1} minutes, measured {took:.1}");
-        let rest = (took - plan - late).max(0.0);
+        let more = took - plan;
+        let late = self.late().clamp(0.0, more.max(0.0));
         let why = format!(
-            "{:+.1} minutes: {late:.1} by late timers and busy cores, {rest:.1} by starting and handing over",
-            took - plan
+            "{more:+.1} minutes: {late:.1} by late timers and busy cores, {:.1} by starting and handing over",
+            more - late
         );
         claim("it took what the plan says", self.kept_to(plan), &why);
     }

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_it_borrows_need_not_be_static() {
-        let words = vec!["kaya", "kopi"];
+        let words = [String::from("kaya"), String::from("kopi")];
         assert_eq!(on_one_thread(async { words.len() }), 2);
     }
 
