@@ -14,6 +14,9 @@
 //! | [`display`] | how a value reaches the notebook |
 //! | [`memory`] | how much memory a piece of work takes at its peak |
 //! | [`progress`] | milestones of long work |
+//! | [`record`] | who did what, when: recorded by any thread or task |
+//! | [`runtime`] | tokio on one thread, or on as many as you say |
+//! | [`cafe`] | the talk's café, on a scaled clock |
 //! | [`machine`] | what this machine is |
 //! | [`check`] | ✓ and ✗ for exercises |
 //! | [`xrays`] | the chest X-rays: a folder, the Kaggle zip, or a synthetic set |
@@ -21,6 +24,7 @@
 //! | [`size`] | how much data the chapters work on |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
+pub mod cafe;
 pub mod check;
 pub mod display;
 pub mod figures;
@@ -31,7 +35,9 @@ pub mod paths;
 pub mod prelude;
 pub mod progress;
 pub mod python;
+pub mod record;
 pub mod resize;
+pub mod runtime;
 pub mod size;
 pub mod xrays;
 

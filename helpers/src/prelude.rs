@@ -1,5 +1,6 @@
 //! Everything a notebook names, in one `use`.
 
+pub use crate::cafe::*;
 pub use crate::check::*;
 pub use crate::display::*;
 pub use crate::figures::*;
@@ -8,7 +9,9 @@ pub use crate::measure::*;
 pub use crate::memory::*;
 pub use crate::progress::*;
 pub use crate::python::*;
+pub use crate::record::*;
 pub use crate::resize::*;
+pub use crate::runtime::*;
 pub use crate::size::*;
 pub use crate::xrays::*;
 pub use crate::{image, rayon, serde, serde_json, tokio};
