@@ -1,11 +1,13 @@
 //! Everything a notebook names, in one `use`.
 
+pub use crate::amdahl::*;
 pub use crate::check::*;
 pub use crate::display::*;
 pub use crate::figures::*;
 pub use crate::machine::*;
 pub use crate::measure::*;
 pub use crate::memory::*;
+pub use crate::overhead::*;
 pub use crate::progress::*;
 pub use crate::python::*;
 pub use crate::resize::*;
