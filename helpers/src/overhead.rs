@@ -1,6 +1,7 @@
-//! What needs the system's own calls: a context switch, and which processor a thread is on.
+//! What needs the system: a context switch, a process, and which processor a thread is on.
 
 use std::io::{self, Read, Write, pipe};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -52,6 +53,19 @@ pub fn context_switch(rounds: u32) -> io::Result<f64> {
     })
 }
 
+/// Starts a program without arguments, such as `true`, and waits until it has ended.
+///
+/// It has no input and no output: in a notebook those belong to the kernel's protocol.
+///
+/// # Errors
+///
+/// If there is no such program, or it cannot be started.
+pub fn start_process(program: &str) -> io::Result<()> {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(Stdio::null()).status().map(drop)
+}
+
 /// The number of the processor that the calling thread is on at this moment; `None` where the
 /// system does not say (it does on Linux). It may be on another one right after.
 pub fn processor_now() -> Option<usize> {
@@ -101,6 +115,12 @@ mod tests {
             let seconds = context_switch(rounds).unwrap();
             assert!(seconds > 0.0 && seconds < 1.0, "{seconds}");
         }
+    }
+
+    #[test]
+    fn a_process_starts_or_says_why_not() {
+        assert!(start_process("true").is_ok());
+        assert!(start_process("no-such-program-here").is_err());
     }
 
     #[test]
