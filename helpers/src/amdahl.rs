@@ -3,6 +3,8 @@
 //! In all of them `p` is the share of the work that can be shared out, from 0 to 1, `workers` is
 //! how many there are, and a speedup is a ratio of wall times: 2 means half the time.
 
+use crate::measure::Timing;
+
 /// Amdahl's law: the speedup of a job of fixed size, `1 / ((1 − p) + p / workers)`.
 ///
 /// At `p` = 0 it is 1 (as fast as before, and not 0), at `p` = 1 it is the number of workers, and
@@ -63,9 +65,42 @@ pub fn karp_flatt(speedup: f64, workers: usize) -> Option<f64> {
     sound.then(|| (1.0 / speedup - 1.0 / n) / (1.0 - 1.0 / n))
 }
 
+/// Measured speedups as (workers, speedup) points to draw: one per count of workers, the ratio of
+/// the medians. The first timing is the reference, usually that of one worker.
+///
+/// ```
+/// # let timing = |wall: &[f64]| helpers::measure::Timing {
+/// #     name: "t".into(), wall: wall.to_vec(), cpu: vec![], calls: 1 };
+/// use helpers::amdahl::{run_speedups, speedups};
+///
+/// let points = [(1, timing(&[8.0, 8.0, 9.0])), (4, timing(&[2.0, 4.0, 4.0]))];
+/// assert_eq!(speedups(&points), [(1.0, 1.0), (4.0, 2.0)]);
+/// assert_eq!(run_speedups(&points)[3], (4.0, 4.0));
+/// ```
+pub fn speedups(points: &[(usize, Timing)]) -> Vec<(f64, f64)> {
+    let reference = points.first().map_or(f64::NAN, |(_, t)| t.median());
+    let of = |(workers, t): &(usize, Timing)| (*workers as f64, reference / t.median());
+    points.iter().map(of).collect()
+}
+
+/// Like [`speedups`], with one point for every single run; the reference is the first median.
+pub fn run_speedups(points: &[(usize, Timing)]) -> Vec<(f64, f64)> {
+    let reference = points.first().map_or(f64::NAN, |(_, t)| t.median());
+    let mut all = Vec::new();
+    for (workers, timing) in points {
+        all.extend(timing.wall.iter().map(|t| (*workers as f64, reference / t)));
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_points_have_no_speedups() {
+        assert!(speedups(&[]).is_empty() && run_speedups(&[]).is_empty());
+    }
 
     #[test]
     fn the_talks_two_ends() {
