@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`measure`] | time a piece of work honestly: warm-up, repeats, median and spread |
 //! | [`amdahl`] | what more workers can gain: Amdahl, Gustafson, Karp and Flatt |
-//! | [`overhead`] | what the system asks for a context switch, and where a thread runs |
+//! | [`overhead`] | what it costs to hand out work, and where a thread runs |
 //! | [`figures`] | one line from data to an inline figure |
 //! | [`display`] | how a value reaches the notebook |
 //! | [`memory`] | how much memory a piece of work takes at its peak |

@@ -1,9 +1,55 @@
-//! What needs the system: a context switch, a process, and which processor a thread is on.
+//! What it costs to hand out work: the price of small things, of a context switch, of a process;
+//! and which processor a thread is on.
 
+use crate::measure::Timing;
 use std::io::{self, Read, Write, pipe};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
+
+/// The price of one of many small things: the wall seconds of `all`, which does the thing `times`
+/// times, divided by `times`. Five runs after a warm-up, printed like any timing.
+///
+/// For what is too short or too varied to be timed one by one. It runs on a fresh thread, as
+/// [`Comparison::measure`](crate::measure::Comparison::measure) does.
+///
+/// # Panics
+///
+/// If `all` does.
+///
+/// ```
+/// let lock = std::sync::Mutex::new(0);
+/// let timing = helpers::overhead::price("free lock", 1_000, &mut || {
+///     for _ in 0..1_000 {
+///         *lock.lock().unwrap() += 1;
+///     }
+/// });
+/// assert_eq!(*lock.lock().unwrap(), 6_000);
+/// assert_eq!(timing.wall.len(), 5);
+/// ```
+pub fn price(name: &str, times: u32, all: &mut (dyn FnMut() + Send)) -> Timing {
+    let times = times.max(1);
+    let run = |_| {
+        let start = Instant::now();
+        all();
+        start.elapsed().as_secs_f64() / f64::from(times)
+    };
+    let runs: Vec<f64> = thread::scope(|scope| {
+        let timer = scope.spawn(|| (0..6).map(run).skip(1).collect());
+        match timer.join() {
+            Ok(runs) => runs,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    });
+    let timing = Timing {
+        name: name.to_owned(),
+        wall: runs,
+        cpu: Vec::new(),
+        calls: times,
+    };
+    println!("{timing}");
+    timing
+}
 
 /// Wall seconds of one context switch, the mean of `2 × rounds`: two threads hand one byte to and
 /// fro through two pipes, so that each must sleep until the other has written.
