@@ -10,6 +10,8 @@
 //! | module | idea |
 //! |---|---|
 //! | [`measure`] | time a piece of work honestly: warm-up, repeats, median and spread |
+//! | [`amdahl`] | what more workers can gain: Amdahl, Gustafson, Karp and Flatt |
+//! | [`overhead`] | what it costs to hand out work, and where a thread runs |
 //! | [`figures`] | one line from data to an inline figure |
 //! | [`display`] | how a value reaches the notebook |
 //! | [`memory`] | how much memory a piece of work takes at its peak |
@@ -24,6 +26,7 @@
 //! | [`size`] | how much data the chapters work on |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
+pub mod amdahl;
 pub mod cafe;
 pub mod check;
 pub mod display;
@@ -31,6 +34,7 @@ pub mod figures;
 pub mod machine;
 pub mod measure;
 pub mod memory;
+pub mod overhead;
 pub mod paths;
 pub mod prelude;
 pub mod progress;

@@ -71,6 +71,12 @@ impl Timing {
         }
     }
 
+    /// Whether `workers` processors were really at work: busy for at least 85 % of the time. Where
+    /// another program holds a processor, or there are fewer of them, a missing gain proves nothing.
+    pub fn had_cores(&self, workers: usize) -> bool {
+        self.busy_cores() >= 0.85 * workers as f64
+    }
+
     /// Whether this and `other` differ by at most `share` (0.25: by a quarter); `None` where the
     /// runs leave both answers open. See [`Timing::is_faster_than`].
     pub fn is_like(&self, other: &Timing, share: f64) -> Option<bool> {
@@ -292,6 +298,21 @@ impl<T> Comparison<T> {
     /// Python's side where there is no Python.
     pub fn is_faster(&self, fast: &str, slow: &str, factor: f64) -> Option<bool> {
         self.find(fast)?.is_faster_than(self.find(slow)?, factor)
+    }
+
+    /// [`is_faster`](Self::is_faster) for a gain that comes from `workers` processors at work at
+    /// the same time: a `false` counts only where `fast` had them ([`Timing::had_cores`]), and
+    /// becomes `None` on a machine that is too busy or too small.
+    pub fn is_faster_on(
+        &self,
+        workers: usize,
+        fast: &str,
+        slow: &str,
+        factor: f64,
+    ) -> Option<bool> {
+        let had_them = self.find(fast)?.had_cores(workers);
+        self.is_faster(fast, slow, factor)
+            .filter(|&faster| faster || had_them)
     }
 
     /// Whether two variants differ by at most `share`, by [`Timing::is_like`]; `None` also where
@@ -522,6 +543,28 @@ mod tests {
         let busy = timing(&[1.0, 3.0, 3.1, 3.2, 3.0]);
         assert_eq!(calm.is_faster_than(&busy, 2.0), None);
         assert_eq!(calm.is_like(&busy, 0.25), None);
+    }
+
+    #[test]
+    fn a_missing_gain_counts_only_where_the_processors_were_there() {
+        let with = |name: &str, wall: f64, cpu: f64| Timing {
+            name: name.into(),
+            wall: vec![wall; 3],
+            cpu: vec![cpu; 3],
+            calls: 1,
+        };
+        let mut pair: Comparison<()> = Comparison::new("pair", 3);
+        pair.add(with("one", 1.0, 1.0));
+        pair.add(with("two, disturbed", 1.0, 1.2));
+        pair.add(with("two, in vain", 1.0, 2.0));
+        pair.add(with("two", 0.5, 1.0));
+        assert_eq!(pair.is_faster_on(2, "two", "one", 1.5), Some(true));
+        assert_eq!(
+            pair.is_faster_on(2, "two, in vain", "one", 1.5),
+            Some(false)
+        );
+        assert_eq!(pair.is_faster_on(2, "two, disturbed", "one", 1.5), None);
+        assert_eq!(pair.is_faster_on(2, "three", "one", 1.5), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Everything a notebook names, in one `use`.
 
+pub use crate::amdahl::*;
 pub use crate::cafe::*;
 pub use crate::check::*;
 pub use crate::display::*;
@@ -7,6 +8,7 @@ pub use crate::figures::*;
 pub use crate::machine::*;
 pub use crate::measure::*;
 pub use crate::memory::*;
+pub use crate::overhead::*;
 pub use crate::progress::*;
 pub use crate::python::*;
 pub use crate::record::*;

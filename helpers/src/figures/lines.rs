@@ -44,6 +44,7 @@ pub fn lines(
             .iter()
             .map(|(name, points)| (clean(name), points.clone()))
             .collect(),
+        joined: series.len(),
         log_x: false,
         log_y: false,
         measured: true,
@@ -57,6 +58,8 @@ pub struct Lines {
     x_label: String,
     y_label: String,
     series: Vec<(String, Vec<(f64, f64)>)>,
+    /// So many of the series are lines; those after them are dots.
+    joined: usize,
     log_x: bool,
     log_y: bool,
     measured: bool,
@@ -81,6 +84,12 @@ impl Lines {
         self
     }
 
+    /// Adds points that no line joins, such as the single runs behind a curve of medians.
+    pub fn dots(mut self, name: &str, points: &[(f64, f64)]) -> Self {
+        self.series.push((clean(name), points.to_vec()));
+        self
+    }
+
     /// Leaves the machine out of the figure's foot, for numbers that nobody measured.
     pub fn theory(mut self) -> Self {
         self.measured = false;
@@ -99,6 +108,7 @@ impl Lines {
                 .collect();
             left_out += points.len() - usable.len();
             let marks = usable.len() <= MARKED;
+            let dots = place >= self.joined;
             let dashes = [Dash::Solid, Dash::Dashed, Dash::Mixed, Dash::Dotted];
             // Unmarked lines need dashes to be told apart; marked ones only when marks repeat.
             let dash = if marks { place / 7 } else { place };
@@ -106,9 +116,9 @@ impl Lines {
                 name: name.clone(),
                 points: thin(usable, self.log_x),
                 look: place,
-                dash: Some(dashes[dash % 4]),
-                marks,
-                dots: false,
+                dash: (!dots).then_some(dashes[dash % 4]),
+                marks: marks && !dots,
+                dots,
             });
         }
         let mut notes = Vec::new();
@@ -263,6 +273,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn dots_are_drawn_and_named_but_not_joined() {
+        let line: Vec<(f64, f64)> = (0..40).map(|x| (f64::from(x), 1.0)).collect();
+        let chart = lines("t", "x (s)", "y (s)", &[("law", line)]);
+        let paths = |figure: &Figure| figure.svg().matches("<polyline").count();
+        let before = paths(&chart.figure());
+        let dotted = chart.dots("runs", &[(1.0, 2.0), (1.0, 2.1), (9.0, 2.2)]);
+        let figure = dotted.figure();
+        assert!(figure.svg().contains(">runs<") && figure.table().contains("runs"));
+        assert!(figure.svg().matches("<circle").count() >= 3);
+        assert!(paths(&figure) <= before + 1, "at most a leader to the name");
+        check(&figure, 25_000);
+        check(&dotted.dots("none", &[]).log_x().log_y().figure(), 25_000);
     }
 
     #[test]

@@ -172,7 +172,9 @@ fn end_labels(
             let leader = [(from_x + 7.0, from_y), (right + 8.0, y)];
             canvas.path(&leader, RULE, 1.0, Dash::Solid);
         }
-        if series.marks {
+        if series.dots {
+            canvas.dot(right + 18.0, y, 2.8, series.colour(), false);
+        } else if series.marks {
             canvas.marker(right + 18.0, y, series.look, series.colour());
         } else if let Some(dash) = series.dash {
             canvas.path(

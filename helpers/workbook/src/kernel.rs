@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The copy of the seed, within a kernel's folder.
+const COPY: &str = "project";
+
 /// A folder to compile in, in place of a copy of the seed: how the seed itself is built.
 pub const FOLDER_VARIABLE: &str = "WORKBOOK_KERNEL_FOLDER";
 
@@ -37,10 +40,9 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     let folder = match std::env::var_os(FOLDER_VARIABLE) {
         Some(chosen) => PathBuf::from(chosen),
         None => {
-            if layout.seed().exists() {
-                seed::link_copy(&layout.seed(), &home.folder)?;
-            }
-            home.folder.clone()
+            let copy = home.folder.join(COPY);
+            copy_seed(layout, &copy)?;
+            copy
         }
     };
     let log_file = home.folder.join("kernel.log");
@@ -80,6 +82,27 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Copies the seed, if there is one. A setup may replace it at this very moment, so a copy that
+/// went wrong is made again.
+fn copy_seed(layout: &Layout, copy: &Path) -> Result<()> {
+    for _ in 0..20 {
+        if !layout.seed().exists() {
+            break;
+        }
+        match seed::link_copy(&layout.seed(), copy) {
+            Ok(()) => return Ok(()),
+            // What is there already are links to the old seed's files, never to be written to.
+            Err(_) => seed::remove(copy)?,
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    if layout.seed().exists() {
+        // Once more, for the reason: no reader of the seed is disturbed for so long.
+        return seed::link_copy(&layout.seed(), copy);
+    }
+    Ok(())
 }
 
 /// A kernel's folder. The lock tells everyone that the kernel lives; the system lets go of it

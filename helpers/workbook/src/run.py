@@ -111,7 +111,7 @@ class Run:
     def find_project(self):
         """The folder in which this kernel compiles, to see when a cell was compiled."""
         pid = self.client.km.provisioner.pid
-        folders = list(Path(self.request["kernels"]).glob(f"{pid}-*/cells"))
+        folders = list(Path(self.request["kernels"]).glob(f"{pid}-*/project/cells"))
         return folders[0] if folders else None
 
     def newest_cell(self):
