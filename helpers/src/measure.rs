@@ -300,9 +300,11 @@ impl<T> Comparison<T> {
         self.find(fast)?.is_faster_than(self.find(slow)?, factor)
     }
 
-    /// [`is_faster`](Self::is_faster) for a gain that comes from `workers` processors at work at
-    /// the same time: a `false` counts only where `fast` had them ([`Timing::had_cores`]), and
-    /// becomes `None` on a machine that is too busy or too small.
+    /// [`is_faster`](Self::is_faster) where `fast` needs `workers` processors at the same time.
+    ///
+    /// A `false` counts only where `fast` had them ([`Timing::had_cores`]), or would not have been
+    /// fast enough with them either (its CPU time shared out evenly). Otherwise the machine is too
+    /// busy or too small to tell, and the answer is `None`.
     pub fn is_faster_on(
         &self,
         workers: usize,
@@ -310,9 +312,13 @@ impl<T> Comparison<T> {
         slow: &str,
         factor: f64,
     ) -> Option<bool> {
-        let had_them = self.find(fast)?.had_cores(workers);
-        self.is_faster(fast, slow, factor)
-            .filter(|&faster| faster || had_them)
+        let (timing, slow) = (self.find(fast)?, self.find(slow)?);
+        let mut at_best = timing.clone();
+        at_best.wall = timing.cpu.iter().map(|t| t / workers as f64).collect();
+        let false_at_best = || at_best.is_faster_than(slow, factor) == Some(false);
+        timing
+            .is_faster_than(slow, factor)
+            .filter(|&faster| faster || timing.had_cores(workers) || false_at_best())
     }
 
     /// Whether two variants differ by at most `share`, by [`Timing::is_like`]; `None` also where
@@ -564,6 +570,8 @@ mod tests {
             Some(false)
         );
         assert_eq!(pair.is_faster_on(2, "two, disturbed", "one", 1.5), None);
+        let at_best = pair.is_faster_on(2, "two, disturbed", "one", 2.0);
+        assert_eq!(at_best, Some(false), "0.6 s is not 2 times faster either");
         assert_eq!(pair.is_faster_on(2, "three", "one", 1.5), None);
     }
 
