@@ -82,8 +82,14 @@ class Lab:
     def wait_for_kernel(self):
         self.wait(
             "the kernel is idle",
-            "return panel.context.isReady && panel.sessionContext.session?.kernel?.status === 'idle'"
-            " && panel.sessionContext.session.kernel.name === 'rust'",
+            """
+            const kernel = panel.context.isReady && panel.sessionContext.session?.kernel;
+            if (!kernel || kernel.name !== 'rust') return null;
+            // JupyterLab can miss the first word of a kernel that starts on a busy machine, and
+            // then shows "Unknown" until the kernel is spoken to; running a cell does that too.
+            if (kernel.status === 'unknown') kernel.requestKernelInfo().catch(() => null);
+            return kernel.status === 'idle';
+            """,
         )
 
     def expect_no_questions(self):
