@@ -167,9 +167,13 @@ impl Way {
     fn thumbnails(&mut self, paths: &[PathBuf]) -> Result<Thumbnails, String> {
         Ok(match self {
             Way::Iterator(resize) => paths.iter().map(|path| resize(path).ok()).collect(),
-            Way::Rayon(resize, pool) => {
-                pool.install(|| paths.par_iter().map(|path| resize(path).ok()).collect())
-            }
+            Way::Rayon(resize, pool) => pool.install(|| {
+                paths
+                    .par_iter()
+                    .with_max_len(1)
+                    .map(|path| resize(path).ok())
+                    .collect()
+            }),
             Way::Peer(peer) => peer.thumbnails()?,
         })
     }
