@@ -24,6 +24,7 @@
 //! | [`xrays`] | the chest X-rays: a folder, the Kaggle zip, or a synthetic set |
 //! | [`resize`] | one X-ray file to a small grey thumbnail |
 //! | [`size`] | how much data the chapters work on |
+//! | [`pool`] | processes that run functions which a cell defines |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
 pub mod amdahl;
@@ -36,6 +37,7 @@ pub mod measure;
 pub mod memory;
 pub mod overhead;
 pub mod paths;
+pub mod pool;
 pub mod prelude;
 pub mod progress;
 pub mod python;

@@ -24,6 +24,9 @@ pub const FOLDER_VARIABLE: &str = "WORKBOOK_KERNEL_FOLDER";
 /// The workbook's own Python, for helpers, which runs Python's side of comparisons in it.
 const PYTHON_VARIABLE: &str = "WORKBOOK_PYTHON";
 
+/// This program, for helpers, whose process pools run its workers.
+const PROGRAM_VARIABLE: &str = "WORKBOOK_PROGRAM";
+
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The kernel program
@@ -58,7 +61,8 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env("PATH", Toolchain::find()?.path())
         .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
-        .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"));
+        .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"))
+        .env(PROGRAM_VARIABLE, crate::this_program()?);
     child::tie(&mut command, libc::SIGKILL, false);
 
     let parent = parent_id();

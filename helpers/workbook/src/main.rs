@@ -10,6 +10,7 @@
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
 //! | [`child`] | a process that never outlives this one |
+//! | [`worker`] | a worker of a notebook's process pool |
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress and tables on the terminal |
 
@@ -28,12 +29,18 @@ mod setup;
 mod toolchain;
 mod ui;
 mod verdict;
+mod worker;
 
 // helpers stays out of this program's dependencies (its image and plotting crates would be built
 // twice on a reader's machine); this one module of it needs only std.
 #[path = "../../src/machine.rs"]
 #[allow(dead_code)]
 mod machine;
+
+// So is how a notebook tells a worker which function to run.
+#[path = "../../src/pool/load.rs"]
+#[allow(dead_code)]
+mod load;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -89,6 +96,9 @@ enum Command {
     /// Start one kernel (Jupyter calls this)
     #[command(hide = true)]
     Kernel(kernel::Arguments),
+    /// Run a function of a notebook's cell (a process pool of helpers calls this)
+    #[command(hide = true)]
+    Worker,
 }
 
 fn main() -> ExitCode {
@@ -116,6 +126,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Doctor) => doctor::doctor(&layout),
         Some(Command::Clean { keep_environment }) => clean::clean(&layout, keep_environment),
         Some(Command::Kernel(arguments)) => kernel::serve(&layout, arguments),
+        Some(Command::Worker) => worker::serve(),
     }
 }
 

@@ -1,0 +1,239 @@
+//! One worker process, seen from the notebook.
+
+use super::error::Death;
+use super::load::{LOADED, Place, READY};
+use super::wire::{ANOTHER_FUNCTION, Frames, Received};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a read waits before its caller can look at clocks and cancellations.
+const TICK: Duration = Duration::from_millis(20);
+
+/// A worker that has not loaded a function by then never will.
+const LOADING: Duration = Duration::from_secs(60);
+
+/// A process that has closed its socket and is still there after this time is killed.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// A running process and the socket to it. Dropping it kills the process.
+pub struct Worker {
+    child: Child,
+    /// Its process number.
+    pub pid: u32,
+    socket: UnixStream,
+    frames: Frames,
+    function: Option<Place>,
+    output: Output,
+}
+
+/// What a read brought.
+pub enum Event<'a> {
+    /// The answers to the oldest frame of items.
+    Answers(&'a [u8]),
+    /// Nothing, for one tick.
+    Tick,
+    /// The process has ended.
+    Died(Death),
+}
+
+impl Worker {
+    /// Starts the program with one end of a socket pair as its standard input.
+    pub fn start(program: &Path) -> io::Result<Worker> {
+        let (socket, far_end) = UnixStream::pair()?;
+        let (output, far_output) = UnixStream::pair()?;
+        socket.set_read_timeout(Some(TICK))?;
+        socket.set_write_timeout(Some(TICK))?;
+        output.set_nonblocking(true)?;
+        let far_output = OwnedFd::from(far_output);
+        let child = Command::new(program)
+            .arg("worker")
+            // With it a process believes to be the kernel's own child.
+            .env_remove("EVCXR_IS_RUNTIME")
+            .stdin(Stdio::from(OwnedFd::from(far_end)))
+            .stdout(Stdio::from(far_output.try_clone()?))
+            .stderr(Stdio::from(far_output))
+            .spawn()?;
+        let pid = child.id();
+        Ok(Worker {
+            child,
+            pid,
+            socket,
+            frames: Frames::new(),
+            function: None,
+            output: Output {
+                pid,
+                stream: output,
+                line: Vec::new(),
+            },
+        })
+    }
+
+    /// Whether the process has not ended yet.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Whether this function is the one that the worker runs now.
+    pub fn runs(&self, function: &Place) -> bool {
+        self.function.as_ref() == Some(function)
+    }
+
+    /// Has the worker run another function. It must not have items.
+    ///
+    /// # Errors
+    ///
+    /// The worker's reason, in words; or that it ended.
+    pub fn load(&mut self, function: &Place) -> Result<(), String> {
+        if self.function.take().is_some() {
+            self.send(&ANOTHER_FUNCTION.to_le_bytes(), || false)?;
+        }
+        self.expect(READY)?;
+        let message = function.to_bytes();
+        let mut frame = (message.len() as u32).to_le_bytes().to_vec();
+        frame.extend_from_slice(&message);
+        self.send(&frame, || false)?;
+        self.expect(LOADED)?;
+        self.function = Some(function.clone());
+        Ok(())
+    }
+
+    fn expect(&mut self, answer: &[u8]) -> Result<(), String> {
+        let start = Instant::now();
+        loop {
+            match self.receive() {
+                Event::Answers(bytes) if bytes == answer => return Ok(()),
+                Event::Answers(bytes) => return Err(String::from_utf8_lossy(bytes).into_owned()),
+                Event::Died(death) => return Err(format!("the new worker {death}")),
+                Event::Tick if start.elapsed() > LOADING => {
+                    return Err("the new worker does not answer".to_owned());
+                }
+                Event::Tick => {}
+            }
+        }
+    }
+
+    /// Sends bytes. While the worker does not take them, asks now and then whether to `give_up`.
+    /// A worker that has ended shows at the next [`receive`](Self::receive).
+    pub fn send(&mut self, mut bytes: &[u8], give_up: impl Fn() -> bool) -> Result<(), String> {
+        while !bytes.is_empty() {
+            match self.socket.write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if waited(&error) => {
+                    self.output.show();
+                    if give_up() {
+                        return Err("given up".to_owned());
+                    }
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for answers, for at most one tick.
+    pub fn receive(&mut self) -> Event<'_> {
+        loop {
+            match self.frames.next() {
+                Some(Received::Frame(frame)) => return Event::Answers(self.frames.bytes(frame)),
+                // No worker asks for that.
+                Some(Received::AnotherFunction) => continue,
+                None => {}
+            }
+            match self.frames.fill(&mut self.socket) {
+                Ok(0) => break,
+                // What was printed before an answer was sent is there already.
+                Ok(_) => self.output.show(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if waited(&error) => {
+                    self.output.show();
+                    return Event::Tick;
+                }
+                Err(_) => break,
+            }
+        }
+        Event::Died(self.died())
+    }
+
+    /// How a process ended that has closed its socket.
+    fn died(&mut self) -> Death {
+        // The system closes it a moment before the process counts as ended.
+        let start = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < ENDING {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        self.kill()
+    }
+
+    /// Kills the process, if it still lives, and says how it ended.
+    pub fn kill(&mut self) -> Death {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let status = self.child.wait();
+        self.rest();
+        status.map_or(Death::Signal(libc::SIGKILL), Death::from)
+    }
+
+    /// Shows what has been printed without a newline at its end. For a worker without items.
+    pub fn rest(&mut self) {
+        self.output.show();
+        self.output.finish();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn waited(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// What a worker prints, as lines marked with its process number.
+struct Output {
+    pid: u32,
+    stream: UnixStream,
+    /// The line that has begun.
+    line: Vec<u8>,
+}
+
+/// Of a longer line, this much is shown at a time.
+const LONGEST_LINE: usize = 8 * 1024;
+
+/// At one time not more is shown, so that a worker that prints without end is still watched.
+const MOST: usize = 1 << 20;
+
+impl Output {
+    /// Shows the lines that have come.
+    fn show(&mut self) {
+        let mut bytes = [0; 4096];
+        for _ in 0..MOST / bytes.len() {
+            match self.stream.read(&mut bytes) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => self.add(&bytes[..count]),
+            }
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.line.len() >= LONGEST_LINE {
+                self.finish();
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if !self.line.is_empty() {
+            let line = String::from_utf8_lossy(&self.line);
+            println!("[{}] {}", self.pid, line.trim_end_matches('\n'));
+            self.line.clear();
+        }
+    }
+}
