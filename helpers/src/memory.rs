@@ -42,6 +42,13 @@ pub fn peak_memory<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (result, peak().saturating_sub(before))
 }
 
+/// Memory of this process that really holds something now, in bytes; on systems without
+/// `/proc` its peak so far.
+pub fn memory_now() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    parse_line(&status, "VmRSS:").unwrap_or_else(highest_ever)
+}
+
 /// Memory that was freed but kept by the allocator would be used again without being counted.
 fn give_back_what_is_free() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -59,12 +66,12 @@ fn set_back_peak() -> io::Result<()> {
 /// The peak since [`set_back_peak`], in bytes.
 fn highest_since_set_back() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    parse_peak(&status).unwrap_or_else(highest_ever)
+    parse_line(&status, "VmHWM:").unwrap_or_else(highest_ever)
 }
 
-/// The line `VmHWM:    51234 kB`, in bytes.
-fn parse_peak(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+/// A line such as `VmHWM:    51234 kB`, in bytes.
+fn parse_line(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|l| l.strip_prefix(name))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -111,10 +118,11 @@ mod tests {
     #[test]
     fn the_peak_is_read_from_its_line() {
         assert_eq!(
-            parse_peak("VmRSS:\t 9 kB\nVmHWM:\t    12 kB\n"),
+            parse_line("VmRSS:\t 9 kB\nVmHWM:\t    12 kB\n", "VmHWM:"),
             Some(12 * 1024)
         );
-        assert_eq!(parse_peak("VmRSS:\t 9 kB\n"), None);
+        assert_eq!(parse_line("VmRSS:\t 9 kB\n", "VmHWM:"), None);
         assert!(highest_ever() > 1_000_000);
+        assert!(memory_now() > 1_000_000);
     }
 }

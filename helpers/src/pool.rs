@@ -64,6 +64,21 @@ pub struct ProcessPool {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// The bytes as which a value travels to a worker or back.
+///
+/// ```
+/// use helpers::pool::travels_as;
+///
+/// assert_eq!(travels_as(&("kaya", 7u64)).unwrap(), [4, b'k', b'a', b'y', b'a', 7]);
+/// ```
+///
+/// # Errors
+///
+/// serde's reason, where the value cannot travel.
+pub fn travels_as<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    postcard::to_stdvec(value).map_err(|error| error.to_string())
+}
+
 /// Settings of a [`ProcessPool`] that is to be started.
 #[derive(Debug, Clone)]
 pub struct ProcessPoolBuilder {

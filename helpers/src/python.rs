@@ -291,6 +291,14 @@ mod tests {
     }
 
     #[test]
+    fn a_snippets_functions_run_in_pythons_own_process_pool() {
+        let snippet = "import multiprocessing\ndef double(n):\n    return 2 * n\n\
+            with multiprocessing.get_context('fork').Pool(2) as pool:\n    \
+            print(pool.map(double, range(3)))";
+        assert_eq!(python(snippet).unwrap(), "[0, 2, 4]\n");
+    }
+
+    #[test]
     fn printed_words_come_back() {
         assert_eq!(python("print('kopi', 1 + 1)").unwrap(), "kopi 2\n");
     }

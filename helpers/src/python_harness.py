@@ -6,6 +6,7 @@ import json
 import sys
 import time
 import traceback
+import types
 
 SHORTEST_RUN_SECONDS = 0.002
 
@@ -51,7 +52,10 @@ def peak_memory():
 
 
 def answer(request):
-    names = {"__name__": "snippet"}
+    # As in a notebook, the snippet is the main module: that is where multiprocessing looks for its
+    # functions.
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    names = vars(main)
     printed = io.StringIO()
     facts = {}
     with contextlib.redirect_stdout(printed):
