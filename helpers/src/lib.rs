@@ -24,6 +24,7 @@
 //! | [`xrays`] | the chest X-rays: a folder, the Kaggle zip, or a synthetic set |
 //! | [`resize`] | one X-ray file to a small grey thumbnail |
 //! | [`size`] | how much data the chapters work on |
+//! | [`weather`] | a weather service on this machine, and clients for it and for the real one |
 //! | [`pool`] | processes that run functions which a cell defines |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
@@ -39,14 +40,17 @@ pub mod overhead;
 pub mod paths;
 pub mod pool;
 pub mod prelude;
+mod program;
 pub mod progress;
 pub mod python;
 pub mod record;
 pub mod resize;
 pub mod runtime;
 pub mod size;
+mod tls;
+pub mod weather;
 pub mod xrays;
 
 // Notebooks use these through the prelude. Cells must not have copies of their
 // own: a second rayon or tokio in a process has its own thread pool.
-pub use {image, rayon, serde, serde_json, tokio};
+pub use {futures_util, image, rayon, reqwest, serde, serde_json, tokio};

@@ -26,7 +26,6 @@
 //! | [`queue`] | the jobs that wait |
 //! | [`driver`] | a thread for each worker: jobs out, answers in, replacement |
 //! | [`worker`] | one process |
-//! | [`program`] | finds the program that workers run |
 //! | [`error`] | what can go wrong |
 
 mod driver;
@@ -35,7 +34,6 @@ mod error;
 // Each side of the socket uses its half.
 #[allow(dead_code)]
 mod load;
-mod program;
 mod queue;
 mod wire;
 mod worker;
@@ -43,6 +41,7 @@ mod worker;
 pub use error::{Cause, Death, ItemError, PoolError};
 
 use crate::check::quietly;
+use crate::program::program;
 use driver::{Driver, Shared};
 use load::Place;
 use queue::{Job, Queue, Task};
@@ -111,7 +110,7 @@ impl ProcessPoolBuilder {
         if self.workers == 0 {
             return Err(PoolError::NoWorkers);
         }
-        ProcessPool::start(self, program::program()?)
+        ProcessPool::start(self, program().map_err(PoolError::NoProgram)?)
     }
 }
 

@@ -16,8 +16,9 @@ pub use crate::record::*;
 pub use crate::resize::*;
 pub use crate::runtime::*;
 pub use crate::size::*;
+pub use crate::weather::*;
 pub use crate::xrays::*;
-pub use crate::{image, rayon, serde, serde_json, tokio};
+pub use crate::{futures_util, image, rayon, reqwest, serde, serde_json, tokio};
 
 pub use rayon::prelude::*;
 pub use std::time::{Duration, Instant};

@@ -42,6 +42,23 @@ pub fn on_threads<T: Send>(threads: usize, future: impl Future<Output = T> + Sen
     run(builder, future)
 }
 
+/// Runs `work` on a thread that belongs to no runtime, and waits for it: for clients that block,
+/// such as `reqwest::blocking`, which cannot be used in a cell that follows a top-level `.await`.
+///
+/// ```
+/// use helpers::runtime::on_fresh_thread;
+///
+/// assert_eq!(on_fresh_thread(|| 6 * 7), 42);
+/// ```
+///
+/// # Panics
+///
+/// If `work` panics, with its panic; or if the system gives no thread.
+pub fn on_fresh_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let joined = std::thread::scope(|scope| scope.spawn(work).join());
+    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// Only the boxing depends on `T`: a cell then has little to compile.
 fn run<T: Send>(builder: Builder, future: impl Future<Output = T> + Send) -> T {
     let output = Mutex::new(None);

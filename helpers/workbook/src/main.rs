@@ -11,6 +11,7 @@
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
 //! | [`child`] | a process that never outlives this one |
 //! | [`worker`] | a worker of a notebook's process pool |
+//! | [`weather_server`] | the server that chapter 05 fetches from |
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress and tables on the terminal |
 
@@ -29,6 +30,7 @@ mod setup;
 mod toolchain;
 mod ui;
 mod verdict;
+mod weather_server;
 mod worker;
 
 // helpers stays out of this program's dependencies (its image and plotting crates would be built
@@ -41,6 +43,13 @@ mod machine;
 #[path = "../../src/pool/load.rs"]
 #[allow(dead_code)]
 mod load;
+
+// And what a notebook tells its weather server.
+#[path = "../../src/weather/chance.rs"]
+mod chance;
+#[path = "../../src/weather/settings.rs"]
+#[allow(dead_code)]
+mod settings;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -99,6 +108,9 @@ enum Command {
     /// Run a function of a notebook's cell (a process pool of helpers calls this)
     #[command(hide = true)]
     Worker,
+    /// Serve made-up weather on 127.0.0.1 (helpers calls this)
+    #[command(hide = true)]
+    WeatherServer,
 }
 
 fn main() -> ExitCode {
@@ -127,6 +139,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Clean { keep_environment }) => clean::clean(&layout, keep_environment),
         Some(Command::Kernel(arguments)) => kernel::serve(&layout, arguments),
         Some(Command::Worker) => worker::serve(),
+        Some(Command::WeatherServer) => weather_server::serve(),
     }
 }
 

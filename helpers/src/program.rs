@@ -1,6 +1,6 @@
-//! Finds the program that workers run: it is a part of the command `cargo workbook`.
+//! Finds the program of the command `cargo workbook`: the workers of a pool and the weather server
+//! are parts of it.
 
-use super::error::PoolError;
 use crate::paths::{root, shown};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 const VARIABLE: &str = "WORKBOOK_PROGRAM";
 
 /// The program; built first where the kernel does not name one, as on a kernel that the workbook
-/// did not start.
-pub fn program() -> Result<PathBuf, PoolError> {
+/// did not start. An error says what was tried.
+pub fn program() -> Result<PathBuf, String> {
     static FOUND: Mutex<Option<PathBuf>> = Mutex::new(None);
     let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(program) = found.as_ref().filter(|program| program.exists()) {
@@ -25,10 +25,10 @@ pub fn program() -> Result<PathBuf, PoolError> {
     Ok(found.insert(program).clone())
 }
 
-fn build() -> Result<PathBuf, PoolError> {
+fn build() -> Result<PathBuf, String> {
     let program = root().join("target/debug/workbook");
     if !program.exists() {
-        println!("Building the program that workers run; this takes about a minute, once.");
+        println!("Building the program `workbook`; this takes about a minute, once.");
     }
     let mut cargo = Command::new("cargo");
     cargo
@@ -45,13 +45,13 @@ fn build() -> Result<PathBuf, PoolError> {
     }
     let output = cargo
         .output()
-        .map_err(|error| PoolError::NoProgram(format!("cargo did not start: {error}")))?;
+        .map_err(|error| format!("cargo did not start: {error}"))?;
     match output.status.success() && program.exists() {
         true => Ok(program),
-        false => Err(PoolError::NoProgram(format!(
+        false => Err(format!(
             "{}; cargo build said: {}",
             shown(&program),
             String::from_utf8_lossy(&output.stderr).trim()
-        ))),
+        )),
     }
 }

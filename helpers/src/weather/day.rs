@@ -1,0 +1,131 @@
+//! One day's readings, whichever version of the format they came in.
+
+use serde::{Deserialize, Serialize};
+
+/// Where temperatures are measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Station {
+    /// Such as `S109`.
+    pub id: String,
+    /// Such as `Ang Mo Kio Avenue 5`.
+    pub name: String,
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+}
+
+/// One temperature.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The minute of the day, from 0 to 1439, Singapore's time.
+    pub minute: u16,
+    /// The station's place in [`Day::stations`].
+    pub station: u16,
+    /// Degrees Celsius.
+    pub celsius: f32,
+}
+
+/// All readings of one date, in the order of time.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Day {
+    /// As `YYYY-MM-DD`.
+    pub date: String,
+    /// In the service's order.
+    pub stations: Vec<Station>,
+    /// In the order of time.
+    pub readings: Vec<Reading>,
+}
+
+/// The temperatures of one hour, in degrees Celsius.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hour {
+    /// The mean of all readings.
+    pub mean: f64,
+    /// The coldest.
+    pub min: f64,
+    /// The warmest.
+    pub max: f64,
+    /// How many readings there were.
+    pub count: usize,
+}
+
+impl Day {
+    /// Mean, coldest and warmest of all readings; `None` for a day without any.
+    pub fn summary(&self) -> Option<Hour> {
+        summary(self.readings.iter())
+    }
+
+    /// The same for each hour of the day, from 0 to 23, over all stations; `None` for hours
+    /// without readings.
+    pub fn hours(&self) -> [Option<Hour>; 24] {
+        std::array::from_fn(|hour| {
+            let of_hour = |reading: &&Reading| usize::from(reading.minute / 60) == hour;
+            summary(self.readings.iter().filter(of_hour))
+        })
+    }
+
+    /// The mean of each hour, in degrees Celsius, for a row of a heat map; NaN for hours without
+    /// readings.
+    pub fn hourly_means(&self) -> Vec<f64> {
+        let mean = |hour: Option<Hour>| hour.map_or(f64::NAN, |hour| hour.mean);
+        self.hours().map(mean).to_vec()
+    }
+
+    /// A station's readings as (hour of the day, degrees Celsius), for a line; `None` where the
+    /// day has no station with this id or name.
+    pub fn line(&self, station: &str) -> Option<Vec<(f64, f64)>> {
+        let is_it = |s: &Station| s.id == station || s.name == station;
+        let index = self.stations.iter().position(is_it)?;
+        let of_it = self
+            .readings
+            .iter()
+            .filter(|reading| usize::from(reading.station) == index);
+        let point = |r: &Reading| (f64::from(r.minute) / 60.0, f64::from(r.celsius));
+        Some(of_it.map(point).collect())
+    }
+
+    /// Adds the readings of a further page of the same day. Stations that are new are added.
+    pub fn add(&mut self, page: Day) {
+        let places: Vec<u16> = page
+            .stations
+            .into_iter()
+            .map(|station| {
+                let known = self.stations.iter().position(|s| s.id == station.id);
+                known.unwrap_or_else(|| {
+                    self.stations.push(station);
+                    self.stations.len() - 1
+                }) as u16
+            })
+            .collect();
+        let readings = page.readings.into_iter().map(|reading| Reading {
+            station: places[usize::from(reading.station)],
+            ..reading
+        });
+        self.readings.extend(readings);
+        // Pages come in the order of time as a rule, and then this costs nothing.
+        self.readings.sort_by_key(|reading| reading.minute);
+    }
+}
+
+fn summary<'a>(readings: impl Iterator<Item = &'a Reading>) -> Option<Hour> {
+    let empty = Hour {
+        mean: 0.0,
+        min: f64::INFINITY,
+        max: f64::NEG_INFINITY,
+        count: 0,
+    };
+    let sum = readings.fold(empty, |sum, reading| {
+        let celsius = f64::from(reading.celsius);
+        Hour {
+            mean: sum.mean + celsius,
+            min: sum.min.min(celsius),
+            max: sum.max.max(celsius),
+            count: sum.count + 1,
+        }
+    });
+    (sum.count > 0).then(|| Hour {
+        mean: sum.mean / sum.count as f64,
+        ..sum
+    })
+}

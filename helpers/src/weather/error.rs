@@ -1,0 +1,120 @@
+//! Why a day could not be fetched, and whether to try again.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Why a day could not be fetched.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FetchError {
+    /// No connection, or one that ended before it brought an answer; holds the reason.
+    Connect(String),
+    /// No answer, or not all of it, within the time that the client allows.
+    Timeout,
+    /// Another status than 200.
+    Status {
+        /// Such as 429.
+        status: u16,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The answer broke off; holds the reason.
+    Body(String),
+    /// The answer has more bytes than the client takes; holds that limit.
+    TooLarge(usize),
+    /// The answer is not what it should be; holds what is wrong.
+    Content(String),
+    /// A proper answer without a single reading.
+    EmptyDay,
+    /// The readings are of another date than was asked for; holds that date.
+    OtherDay(String),
+    /// The client itself could not ask, as with an address that is none; holds the reason.
+    Request(String),
+}
+
+impl FetchError {
+    /// Whether the same request may well succeed a little later.
+    ///
+    /// No for an empty day, or for readings of another date: the service says that all is well,
+    /// and will say the same a second later.
+    pub fn is_worth_retrying(&self) -> bool {
+        match self {
+            FetchError::Connect(_)
+            | FetchError::Timeout
+            | FetchError::Body(_)
+            | FetchError::Content(_) => true,
+            // Too many requests, and what goes wrong on the server's side. Others, such as 404,
+            // are about the request itself.
+            FetchError::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            FetchError::TooLarge(_)
+            | FetchError::EmptyDay
+            | FetchError::OtherDay(_)
+            | FetchError::Request(_) => false,
+        }
+    }
+
+    /// How long the server asks to wait before the next try.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            FetchError::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// One word for counting: what failed.
+    pub fn kind(&self) -> String {
+        match self {
+            FetchError::Connect(_) => "connect".to_owned(),
+            FetchError::Timeout => "timeout".to_owned(),
+            FetchError::Status { status, .. } => format!("status {status}"),
+            FetchError::Body(_) => "body".to_owned(),
+            FetchError::TooLarge(_) => "too large".to_owned(),
+            FetchError::Content(_) => "content".to_owned(),
+            FetchError::EmptyDay => "empty day".to_owned(),
+            FetchError::OtherDay(_) => "other day".to_owned(),
+            FetchError::Request(_) => "request".to_owned(),
+        }
+    }
+}
+
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> Self {
+        // The last of its causes says most.
+        let mut cause: &dyn Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let reason = cause.to_string();
+        if error.is_timeout() {
+            FetchError::Timeout
+        } else if error.is_body() || error.is_decode() {
+            FetchError::Body(reason)
+        } else if error.is_connect() || error.is_request() {
+            FetchError::Connect(reason)
+        } else {
+            FetchError::Request(reason)
+        }
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FetchError::Connect(why) => write!(f, "no connection: {why}"),
+            FetchError::Timeout => write!(f, "no complete answer in the time allowed"),
+            FetchError::Status {
+                status,
+                retry_after: Some(wait),
+            } => write!(f, "status {status}, try again after {} s", wait.as_secs()),
+            FetchError::Status { status, .. } => write!(f, "status {status}"),
+            FetchError::Body(why) => write!(f, "the answer broke off: {why}"),
+            FetchError::TooLarge(limit) => write!(f, "the answer has more than {limit} bytes"),
+            FetchError::Content(why) => write!(f, "not a day's readings: {why}"),
+            FetchError::EmptyDay => write!(f, "the day has no readings"),
+            FetchError::OtherDay(date) => write!(f, "the readings are of {date}"),
+            FetchError::Request(why) => write!(f, "the request could not be made: {why}"),
+        }
+    }
+}
+
+impl Error for FetchError {}
