@@ -152,13 +152,17 @@ class Images:
             self.made = self.pool.map(pillow_in_a_worker, self.files, 1)
         return [time.perf_counter() - start, time.process_time() - start_cpu]
 
+    def end(self):
+        if self.pool is not None:
+            self.pool.end()
+
 
 class Pool:
     """Each request is a task: "start" makes a pool and waits for two results, "end" ends it, and
     the others are a map over so many items. The answer is the seconds that it took."""
 
     def __init__(self, request):
-        self.kind, self.workers = POOLS[request["pool"]], request["workers"]
+        self.kind, self.workers, self.pool = POOLS[request["pool"]], request["workers"], None
         self.version = self.kind.version()
         # Workers that are forked have it then; whoever uses arrays has imported it.
         import numpy
@@ -176,7 +180,7 @@ class Pool:
         items = {"bytes": [10_000_000] * count, "floats": [1_250_000] * count}
         start = time.perf_counter()
         if task == "end":
-            self.pool.end()
+            self.end()
             return time.perf_counter() - start
         if task == "start":
             self.pool = self.kind(self.workers)
@@ -186,6 +190,11 @@ class Pool:
         assert len(results) == count and is_right(results), "the results are wrong"
         return took
 
+    def end(self):
+        if self.pool is not None:
+            self.pool.end()
+        self.pool = None
+
 
 def main():
     # Ctrl-C ends all processes; a traceback from each would only hide why.
@@ -193,8 +202,12 @@ def main():
     request = json.loads(sys.stdin.readline())
     peer = Images(request) if "library" in request else Pool(request)
     reply(peer.version)
-    for line in sys.stdin:
-        reply(peer.answer(json.loads(line)))
+    try:
+        for line in sys.stdin:
+            reply(peer.answer(json.loads(line)))
+    finally:
+        # Python complains about pools that are left to end by themselves.
+        peer.end()
 
 
 def reply(answer):
