@@ -506,7 +506,7 @@ impl<R: DeserializeOwned + Send + 'static> Task for Call<R> {
         let result = outcome.and_then(|bytes| {
             self.saw(bytes.len());
             // The cell's own code may decode the result, and panic.
-            let decoded = quietly(|| postcard::from_bytes(bytes).map_err(|e| e.to_string()));
+            let decoded = quietly(|| wire::result(bytes).map_err(|e| e.to_string()));
             decoded.and_then(|value| value).map_err(|why| ItemError {
                 index,
                 pid: None,

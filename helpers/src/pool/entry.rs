@@ -31,7 +31,7 @@ type Entry = extern "C" fn(c_int, u64) -> c_int;
 pub fn place_of<A, R, F>(_function: &F, largest: usize) -> Result<Place, String>
 where
     A: DeserializeOwned,
-    R: Serialize,
+    R: Serialize + 'static,
     F: Fn(A) -> R + Copy,
 {
     const {
@@ -102,7 +102,7 @@ fn is_program(object: &Path) -> bool {
 extern "C" fn entry<A, R, F>(socket: c_int, largest: u64) -> c_int
 where
     A: DeserializeOwned,
-    R: Serialize,
+    R: Serialize + 'static,
     F: Fn(A) -> R + Copy,
 {
     // SAFETY: `F` has no bytes (`place_of` lets nothing else compile), so a well-aligned pointer
@@ -112,7 +112,7 @@ where
     serve(socket, largest as usize, &mut |item, answers, largest| {
         let item: A =
             postcard::from_bytes(item).map_err(|e| EncodeError::Refused(e.to_string()))?;
-        wire::append(&function(item), largest, answers)
+        wire::append_result(&function(item), largest, answers)
     })
 }
 

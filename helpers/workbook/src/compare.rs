@@ -1,22 +1,28 @@
 //! `cargo workbook compare`: measures the workbook's ways beside those of other libraries.
 //!
-//! The measuring programs are examples of `helpers`, so that this program need not be built with
-//! it. They have a Python environment of their own: the readers' one stays small.
+//! What measures is an example of `helpers`, so that this program need not be built with it. It is
+//! a shared object, since a process pool runs functions of nothing else; a second process of this
+//! program opens it. The other libraries have a Python environment of their own: the readers' one
+//! stays small.
 
 use crate::environment::{self, Environment};
 use crate::layout::Layout;
 use crate::setup;
 use anyhow::{Context, Result, bail};
-use std::ffi::OsString;
+use serde_json::Value;
+use std::ffi::{CStr, CString, OsString, c_int};
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// The libraries to compare with.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
     "pillow>=12,<14",
     "opencv-python-headless>=4.10,<6",
     "pyvips[binary]>=3,<4",
     "numpy>=2,<3",
+    "joblib>=1.4,<2",
 ];
 
 #[derive(clap::Subcommand)]
@@ -24,38 +30,65 @@ pub enum What {
     /// X-rays to thumbnails: Pillow, OpenCV, libvips and the ways of chapter 06
     ///
     /// Works on the X-rays that WORKBOOK_XRAYS names, otherwise on the synthetic ones. Every
-    /// variant runs once in every round, on one core; then ours on all cores. A mark that is not
-    /// met is said plainly but is no error: a busy machine must not fail anything.
-    Images {
-        /// How many rounds
-        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
-        runs: u32,
-        /// Print one line of JSON, with every round's seconds, instead of a table
-        #[arg(long)]
-        json: bool,
-    },
+    /// variant runs once in every round, on one core; then Pillow in the processes of Python's
+    /// ProcessPoolExecutor and of joblib, and ours by rayon and in processes, on all cores. A mark
+    /// that is not met is said plainly but is no error: a busy machine must not fail anything.
+    Images(Rounds),
+    /// What handing work to processes costs: Python's ProcessPoolExecutor, joblib and ours
+    ///
+    /// Two workers each: their start, small items one by one and in chunks, large results. Every
+    /// pool does each of these once in every round. A mark that is not met is no error.
+    Pool(Rounds),
+}
+
+#[derive(clap::Args)]
+pub struct Rounds {
+    /// How many rounds
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Print one line of JSON, with every round's seconds, instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `compare` starts.
+#[derive(clap::Args)]
+pub struct Measure {
+    /// The shared object that measures
+    object: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+impl What {
+    /// The name of the subcommand, and its rounds.
+    fn parts(&self) -> (&'static str, &Rounds) {
+        match self {
+            What::Images(rounds) => ("images", rounds),
+            What::Pool(rounds) => ("pool", rounds),
+        }
+    }
 }
 
 /// Runs one comparison.
 pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
-    let What::Images { runs, json } = what;
+    let (name, rounds) = what.parts();
     let environment = python_of_the_peers(layout)?;
-    // The cargo that started this program, and the same profile: nothing is built twice.
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(cargo);
+    let mut command = Command::new(crate::this_program()?);
     command
-        .args(["run", "--quiet", "--manifest-path"])
-        .arg(layout.root.join("Cargo.toml"))
-        .args(["--package", "helpers", "--example", "compare-images"])
-        .args(["--", "--runs"])
-        .arg(runs.to_string())
+        .arg("measure")
+        .arg(build(layout)?)
+        .args([name, "--runs"])
+        .arg(rounds.runs.to_string())
         .env("WORKBOOK_PYTHON", environment.python())
+        // What the workers of the process pool run.
+        .env("WORKBOOK_PROGRAM", crate::this_program()?)
         .env_remove("PYTHONHOME")
         .stdin(Stdio::null());
-    if json {
+    if rounds.json {
         command.arg("--json").stdout(Stdio::piped());
     }
-    let mut child = command.spawn().context("cargo did not start")?;
+    let mut child = command.spawn().context("the comparison did not start")?;
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines() {
             let line = line?;
@@ -73,6 +106,64 @@ pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Builds what measures, in the profile of this program: nothing is built twice.
+fn build(layout: &Layout) -> Result<PathBuf> {
+    // The cargo that started this program.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let output = Command::new(cargo)
+        .args(["build", "--quiet", "--message-format"])
+        .args(["json-render-diagnostics", "--manifest-path"])
+        .arg(layout.root.join("Cargo.toml"))
+        .args(["--package", "helpers", "--example", "compare"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo did not start")?;
+    if !output.status.success() {
+        bail!("what measures could not be built");
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let mut messages = messages
+        .lines()
+        .flat_map(serde_json::from_str::<Value>)
+        .filter(|message| message["target"]["name"] == "compare");
+    let file = messages.find_map(|message| message["filenames"][0].as_str().map(PathBuf::from));
+    file.context("cargo did not say what it has built")
+}
+
+/// Opens the shared object and has it measure.
+pub fn measure(arguments: &Measure) -> Result<ExitCode> {
+    let (name, rounds) = arguments.what.parts();
+    let symbol = CString::new(format!("compare_{name}"))?;
+    let function = function_in(&arguments.object, &symbol)?;
+    // It has said on standard error what went wrong.
+    Ok(match function(rounds.runs, rounds.json) {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// See `helpers/examples/compare`: rounds, and whether to print JSON. The answer is 0 on success.
+type Comparison = extern "C" fn(u32, bool) -> c_int;
+
+fn function_in(object: &Path, symbol: &CStr) -> Result<Comparison> {
+    let file = CString::new(object.as_os_str().as_bytes())?;
+    // SAFETY: opening runs the object's initialisers, and a Rust library has none that do harm.
+    // It is never closed: its functions stay valid. dlsym only looks up a name in it.
+    let address = unsafe {
+        let handle = libc::dlopen(file.as_ptr(), libc::RTLD_NOW);
+        if handle.is_null() {
+            bail!("{} cannot be opened", object.display());
+        }
+        libc::dlsym(handle, symbol.as_ptr())
+    };
+    if address.is_null() {
+        bail!("{} does not compare that", object.display());
+    }
+    // SAFETY: the functions of these names in the example are of this type.
+    Ok(unsafe { std::mem::transmute::<*mut libc::c_void, Comparison>(address) })
+}
+
 /// The environment with the other libraries; made at the first comparison.
 fn python_of_the_peers(layout: &Layout) -> Result<Environment> {
     let _lock = setup::lock(layout)?;
@@ -86,7 +177,7 @@ fn python_of_the_peers(layout: &Layout) -> Result<Environment> {
     }
     environment::install(
         &environment,
-        "Python's image libraries, to compare with",
+        "Python's libraries, to compare with",
         &PACKAGES.map(str::to_owned),
     )?;
     setup::done(layout, "compare", &key)?;

@@ -105,6 +105,9 @@ enum Command {
     /// Start one kernel (Jupyter calls this)
     #[command(hide = true)]
     Kernel(kernel::Arguments),
+    /// Measure with a shared object (`compare` calls this)
+    #[command(hide = true)]
+    Measure(compare::Measure),
     /// Run a function of a notebook's cell (a process pool of helpers calls this)
     #[command(hide = true)]
     Worker,
@@ -138,6 +141,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Doctor) => doctor::doctor(&layout),
         Some(Command::Clean { keep_environment }) => clean::clean(&layout, keep_environment),
         Some(Command::Kernel(arguments)) => kernel::serve(&layout, arguments),
+        Some(Command::Measure(arguments)) => compare::measure(&arguments),
         Some(Command::Worker) => worker::serve(),
         Some(Command::WeatherServer) => weather_server::serve(),
     }

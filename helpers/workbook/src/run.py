@@ -127,7 +127,7 @@ class Run:
         cell.outputs = []
         tell("start", number=number, count=count, first_line=cell.source.strip().splitlines()[0])
         begun_wall, begun = time.time(), time.monotonic()
-        status, detail = "ok", ""
+        status, details = "ok", []
         try:
             await self.client.async_execute_cell(cell, index)
         except CellTimeoutError:
@@ -142,7 +142,10 @@ class Run:
         for output in cell.outputs:
             if output["output_type"] == "error":
                 status = "error"
-                detail = f"{output['ename']}: {output['evalue']}\n" + "\n".join(output["traceback"])
+                details.append(f"{output['ename']}: {output['evalue']}")
+                details.extend(output["traceback"])
+        # The compiler's first error is the cause; later ones may only follow from it.
+        detail = "\n".join(details)
         self.tell_cell("cell", number, cell, published, status, detail, seconds, compiled)
         return status not in ("timeout", "dead")
 

@@ -3,6 +3,8 @@
 //! A pool runs functions of shared objects, so its scenarios are in one: the example
 //! `pool-functions`. Each runs in a process of its own.
 
+mod object;
+
 use std::ffi::{CString, c_char, c_int};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,27 +15,9 @@ use std::time::{Duration, Instant};
 const SCENARIO: &str = "POOL_SCENARIO";
 const OBJECT: &str = "POOL_OBJECT";
 
-/// The shared object. `cargo test` has built it; `cargo test --test pool` has not.
 fn object() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "workbook",
-                "--example",
-                "pool-functions",
-            ])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .unwrap();
-        assert!(built.success());
-        let programs = Path::new(env!("CARGO_BIN_EXE_workbook")).parent().unwrap();
-        let ending = std::env::consts::DLL_SUFFIX;
-        programs.join(format!("examples/libpool_functions{ending}"))
-    })
+    BUILT.get_or_init(|| object::of_example("workbook", "pool-functions"))
 }
 
 /// What the tests below start: with a scenario in the environment it runs it, as a notebook would.

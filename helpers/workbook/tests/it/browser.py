@@ -251,6 +251,21 @@ def edit_a_cell(lab):
     return index
 
 
+def edit_a_function_of_a_pool(lab, index):
+    """The pool stays in its variable; when the next cell is stopped, its workers have to go too."""
+    lab.page.keyboard.press("Escape")
+    lab.type_cell('let helping = ProcessPool::new(2)?;\nprintln!("{} processes", helping.workers());')
+    lab.expect_output(index, "2 processes")
+    for work, expected in (("n + 1000", "[1000, 1001, 1002]"), ("n * 2000", "[0, 2000, 4000]")):
+        lab.page.keyboard.press("Escape")
+        lab.type_cell(
+            f"fn work(n: u64) -> u64 {{ {work} }}\n"
+            'println!("they say {:?}", helping.try_map(work, 0..3)?);'
+        )
+        lab.expect_output(index, f"they say {expected}")
+    done("a function that is edited and run again gives a pool's new results")
+
+
 def interrupt_a_cell(lab, index):
     lab.page.keyboard.press("Escape")
     lab.type_cell("loop { std::thread::sleep(std::time::Duration::from_millis(50)); }")
@@ -297,6 +312,7 @@ def main():
         see_saved_figures(lab)
         run_everything(lab)
         index = edit_a_cell(lab)
+        edit_a_function_of_a_pool(lab, index)
         interrupt_a_cell(lab, index)
         go_dark(lab)
         browser.close()

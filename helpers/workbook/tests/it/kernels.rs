@@ -1,6 +1,8 @@
 //! Do kernels live side by side, start warm, and leave nothing behind?
 
-use crate::common::{Notebook, SETUP, code, run, run_with, set_up, turn, wait_for, workbook};
+use crate::common::{
+    Notebook, Ran, SETUP, code, run, run_with, set_up, text_of, turn, wait_for, workbook,
+};
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -54,7 +56,7 @@ impl Facts {
     }
 }
 
-/// Two kernels at the same time, with different code. Tokio tasks in successive `.await` cells
+/// Two kernels at the same time, with different code, and a process pool each. Tokio tasks in successive `.await` cells
 /// and a rayon pool in a variable need one copy of both crates per kernel; crates that a reader
 /// adds in mid-notebook must not rebuild helpers, which would cost the variables.
 #[test]
@@ -68,6 +70,13 @@ fn two_kernels_at_once_share_nothing() {
                 facts.cell(),
                 code(&format!("let secret: u64 = {secret};")),
                 code("let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();"),
+                code("let processes = ProcessPool::new(2).unwrap();"),
+                // Both notebooks have a function of this name, in a cell of the same number.
+                code(&format!(
+                    "fn own(n: u64) -> u64 {{ {secret} * 1_000 + n }}\n\
+                     let first: Vec<u64> = processes.try_map(own, 0..1_000).unwrap();\n\
+                     assert!(first.into_iter().eq(secret * 1_000..secret * 1_000 + 1_000));"
+                )),
                 code(
                     "let one = tokio::spawn(async move { tokio::task::yield_now().await; secret + 1 }).await.unwrap();\n\
                      assert_eq!(one, secret + 1);",
@@ -98,6 +107,10 @@ fn two_kernels_at_once_share_nothing() {
                 code(
                     "let three = tokio::spawn(async move { two + 1 }).await.unwrap();\n\
                      assert_eq!(three, secret + 3);",
+                ),
+                code(
+                    "let last: Vec<u64> = processes.chunk_size(9).try_map(own, 0..1_000).unwrap();\n\
+                     assert!(last.into_iter().eq(secret * 1_000..secret * 1_000 + 1_000));",
                 ),
                 // What a cell starts and forgets must go with the kernel.
                 code(
@@ -276,6 +289,106 @@ fn a_kernel_does_not_outlive_the_program_that_started_it() {
         std::thread::sleep(std::time::Duration::from_secs(3));
         end(run.id());
         assert!(!run.wait().unwrap().success());
+        facts.expect_nothing_left();
+    }
+}
+
+/// What a pool runs is what the cells say now, and what it cannot run does not compile.
+#[test]
+fn a_process_pool_runs_the_edited_function() {
+    let tenfold = "fn work(n: u64) -> u64 { n * 10 }\n\
+                   assert_eq!(pool.try_map(work, 1..4).unwrap(), [10, 20, 30]);";
+    let notebook = Notebook::new(
+        "edited",
+        [
+            code(SETUP),
+            code("let pool = ProcessPool::new(2).unwrap();\nlet before = pool.pids();"),
+            code(tenfold),
+            code(
+                &tenfold
+                    .replace("* 10", "+ 7")
+                    .replace("[10, 20, 30]", "[8, 9, 10]"),
+            ),
+            // Back to code that the workers have seen before, and to a closure.
+            code(tenfold),
+            code("assert_eq!(pool.try_map(|n: u64| work(n) + 1, 1..4).unwrap(), [11, 21, 31]);"),
+            code("let factor = 3_u64;\npool.map(|n: u64| n * factor, 1..4);"),
+            code("assert_eq!(pool.try_map(work, 1..4).unwrap(), [10, 20, 30]);"),
+            code("assert_eq!(pool.pids(), before);"),
+        ],
+    );
+    let ran = run(&notebook, &[]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    for cell in 1..=9 {
+        let state = ran.state(cell);
+        assert_eq!(state.ends_with('✓'), cell != 7, "{}", ran.stdout);
+    }
+    let refused = "a function for a process pool must not capture variables";
+    assert!(ran.state(7).contains("does not compile"), "{}", ran.stdout);
+    assert!(ran.state(7).contains(refused), "{}", ran.stdout);
+}
+
+/// Workers that are deep in an item when their notebook is killed end all the same: whether the
+/// process of the cells is killed, so that the kernel starts another one, or the kernel itself.
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_do_not_outlive_a_killed_kernel() {
+    set_up();
+    for the_kernel_itself in [false, true] {
+        let _turn = turn();
+        let facts = Facts::new();
+        let folder = facts.folder.path().join("workers");
+        fs::create_dir(&folder).unwrap();
+        let processes = facts.folder.path().join("processes");
+        let busy = format!(
+            r#"fn spin(folder: PathBuf) {{
+    fs::write(folder.join(process::id().to_string()), "").unwrap();
+    loop {{ std::hint::spin_loop(); }}
+}}
+let parent = std::os::unix::process::parent_id();
+fs::write({processes:?}, format!("{{}} {{parent}}", process::id())).unwrap();
+let pool = ProcessPool::new(2).unwrap();
+pool.map(spin, vec![PathBuf::from({folder:?}); 2]);"#
+        );
+        let gone = format!(
+            r#"let start = std::time::Instant::now();
+for worker in fs::read_dir({folder:?}).unwrap().flatten() {{
+    let line = Path::new("/proc").join(worker.file_name()).join("cmdline");
+    // That of a process which has ended and has not been waited for is empty.
+    while fs::read(&line).is_ok_and(|line| !line.is_empty()) {{
+        assert!(start.elapsed().as_secs() < 20, "{{worker:?}} lives on");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }}
+}};"#
+        );
+        let names = "use std::{fs, path::Path, path::PathBuf, process};\nlet ready = true;";
+        let cells = [SETUP, names, &busy, &gone].map(code);
+        let notebook = Notebook::new("killed", [facts.cell()].into_iter().chain(cells));
+        let run = workbook()
+            .arg("run")
+            .arg(&notebook.path)
+            .args(["--timeout", "300"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let both_spin = || fs::read_dir(&folder).unwrap().count() == 2;
+        assert!(wait_for(300, both_spin), "no worker has begun");
+        let noted = fs::read_to_string(&processes).unwrap();
+        let (cells, kernel) = noted.split_once(' ').unwrap();
+        let victim = if the_kernel_itself { kernel } else { cells };
+        let killed = Command::new("kill").args(["-KILL", victim]).status();
+        assert!(killed.unwrap().success());
+        let output = run.wait_with_output().unwrap();
+        assert!(!output.status.success());
+        let ran = Ran {
+            code: output.status.code(),
+            stdout: text_of(&output),
+        };
+        if !the_kernel_itself {
+            assert!(ran.state(4).contains("the process ended"), "{}", ran.stdout);
+            assert!(ran.state(5).ends_with('✓'), "{}", ran.stdout);
+        }
         facts.expect_nothing_left();
     }
 }

@@ -1,6 +1,7 @@
 //! What the rounds come to: ratios, differences, and whether the marks are met.
 
-use crate::Thumbnails;
+use super::Thumbnails;
+use crate::session::{Mark, Session, aligned, extremes, or_dash, times_faster};
 use helpers::measure::{median, seconds};
 use serde_json::json;
 use std::fmt;
@@ -14,17 +15,26 @@ pub const PLAIN: &str = "Rust, resize_plain";
 pub const FAST: &str = "Rust, resize";
 pub const SCALED: &str = "Rust, resize_scaled";
 
+/// How the pool of this workbook is called here.
+pub const PROCESSES: &str = "ProcessPool";
+
+/// The name of a way that runs in the processes of a pool.
+pub fn in_pool(way: &str, pool: &str) -> String {
+    let pool = pool.trim_start_matches("Python, ");
+    format!("{way}, {pool}")
+}
+
 /// Levels by which "the same pixels" may differ from Pillow's, in the mean.
 const SAME: f64 = 0.5;
 /// Levels by which scaled decoding may differ.
 const NEAR: f64 = 1.0;
-/// Cores that other programs may use before the figures are doubtful.
-const QUIET: f64 = 0.1;
 
 /// One way to make the thumbnails.
 pub struct Variant {
     pub name: String,
     pub cores: usize,
+    /// The way on one core that does the same, where this is on more.
+    pub like: Option<&'static str>,
     /// Name and version of the library; empty for this workbook's own.
     pub version: String,
     /// Wall seconds for all files, one entry per round.
@@ -39,26 +49,28 @@ impl Variant {
         Variant {
             name: name.to_owned(),
             cores,
+            like: None,
             version: version.to_owned(),
             seconds: Vec::new(),
             cpu: Vec::new(),
             thumbnails: Vec::new(),
         }
     }
+
+    /// Says that it must make the same thumbnails as that way on one core.
+    pub fn like(mut self, name: &'static str) -> Self {
+        self.like = Some(name);
+        self
+    }
 }
 
 /// Everything that one comparison found out.
 pub struct Report {
-    pub machine: String,
+    pub session: Session,
     pub files: String,
     pub paths: Vec<PathBuf>,
-    pub runs: usize,
     pub cores: usize,
-    /// Cores that other programs kept busy meanwhile, where the system tells it.
-    pub others: Option<f64>,
-    pub took: f64,
     pub variants: Vec<Variant>,
-    pub missing: Vec<String>,
 }
 
 /// How far a variant's thumbnails lie from Pillow's, in levels.
@@ -67,19 +79,6 @@ struct Difference {
     worst: f64,
     /// The number of the file with the worst difference.
     worst_file: usize,
-}
-
-#[derive(Debug, PartialEq)]
-enum State {
-    Met,
-    NotMet,
-    CannotTell,
-}
-
-struct Mark {
-    state: State,
-    mark: String,
-    why: String,
 }
 
 impl Report {
@@ -105,6 +104,16 @@ impl Report {
         difference(&self.variant(PILLOW, 1)?.thumbnails, &variant.thumbnails)
     }
 
+    /// How many thumbnails are not those of the same way on one core.
+    fn unlike_one_core(&self, variant: &Variant) -> usize {
+        let one_core = variant.like.and_then(|name| self.variant(name, 1));
+        one_core.map_or(0, |one_core| {
+            let pairs = one_core.thumbnails.iter().zip(&variant.thumbnails);
+            let missing = one_core.thumbnails.len().abs_diff(variant.thumbnails.len());
+            missing + pairs.filter(|(one, this)| one != this).count()
+        })
+    }
+
     fn marks(&self) -> Vec<Mark> {
         let mut marks = vec![
             self.against_peer(FAST, &[PILLOW], 2.0, SAME),
@@ -112,6 +121,7 @@ impl Report {
             self.against_peer(SCALED, &[OPENCV], 0.95, NEAR),
         ];
         marks.extend([PLAIN, FAST, SCALED].map(|name| self.all_cores(name)));
+        marks.push(self.processes_beside_rayon());
         marks
     }
 
@@ -142,32 +152,18 @@ impl Report {
         );
         let found = self.variant(name, 1).and_then(|variant| {
             let times = self.times(variant, peer_name)?;
-            Some((times, self.difference(variant)?.mean))
+            let by_cpu = self
+                .times_by_cpu(variant, peer_name)
+                .map_or(String::new(), |times| format!(", {times:.2} by CPU time"));
+            let mean = self.difference(variant)?.mean;
+            let mut why = format!("{times:.2} times{by_cpu}, {mean:.2} levels");
+            let theirs = self.variant(peer_name, 1).and_then(|v| self.difference(v));
+            if let Some(theirs) = theirs.filter(|theirs| theirs.mean > limit) {
+                why += &format!("; {peer_name} itself is {:.2} levels off", theirs.mean);
+            }
+            Some((times >= least && mean <= limit, why))
         });
-        let Some((times, mean)) = found else {
-            return Mark {
-                state: State::CannotTell,
-                mark,
-                why: "there is nothing to compare with".to_owned(),
-            };
-        };
-        let by_cpu = self
-            .variant(name, 1)
-            .and_then(|variant| self.times_by_cpu(variant, peer_name))
-            .map_or(String::new(), |times| format!(", {times:.2} by CPU time"));
-        let mut why = format!("{times:.2} times{by_cpu}, {mean:.2} levels");
-        let theirs = self.variant(peer_name, 1).and_then(|v| self.difference(v));
-        if let Some(theirs) = theirs.filter(|theirs| theirs.mean > limit) {
-            why += &format!("; {peer_name} itself is {:.2} levels off", theirs.mean);
-        }
-        Mark {
-            state: match times >= least && mean <= limit {
-                true => State::Met,
-                false => State::NotMet,
-            },
-            mark,
-            why,
-        }
+        self.session.mark(mark, found)
     }
 
     fn all_cores(&self, name: &str) -> Mark {
@@ -175,25 +171,22 @@ impl Report {
         let least = 0.95 * cores as f64;
         let mark = format!("{name} on {cores} cores: at least {least:.2} times one core");
         let found = self.variant(name, cores).filter(|_| cores > 1);
-        let Some(times) = found.and_then(|variant| self.times(variant, name)) else {
-            return Mark {
-                state: State::CannotTell,
-                mark,
-                why: "there are not two to compare".to_owned(),
-            };
-        };
-        let mut why = format!("{times:.2} times");
-        let busy = self.others.filter(|&others| others > QUIET);
-        let state = match busy {
-            _ if times >= least => State::Met,
-            // Who wants all cores must wait for those that have one of them.
-            Some(others) => {
-                why += &format!(", while other programs used {others:.1} of the cores");
-                State::CannotTell
-            }
-            None => State::NotMet,
-        };
-        Mark { state, mark, why }
+        let times = found.and_then(|variant| self.times(variant, name));
+        let found = times.map(|times| (times >= least, format!("{times:.2} times")));
+        self.session.mark_on_all_cores(mark, found)
+    }
+
+    fn processes_beside_rayon(&self) -> Mark {
+        let (cores, name) = (self.cores, in_pool(FAST, PROCESSES));
+        let mark = format!("{name} on {cores} cores: at least 0.9 of rayon, the same pixels");
+        let found = self.variant(&name, cores).zip(self.variant(FAST, cores));
+        let found = found.filter(|_| cores > 1).map(|(processes, rayon)| {
+            let times = times_faster(&rayon.seconds, &processes.seconds);
+            let unlike = self.unlike_one_core(processes);
+            let why = format!("{times:.2} of rayon, {unlike} thumbnails differ");
+            (times >= 0.9 && unlike == 0, why)
+        });
+        self.session.mark_on_all_cores(mark, found)
     }
 
     /// One line of JSON.
@@ -217,44 +210,19 @@ impl Report {
                     "worst_difference": difference.as_ref().map(|d| d.worst),
                     "worst_file": worst,
                     "failed_files": failed(variant),
+                    "files_unlike_one_core": self.unlike_one_core(variant),
                 })
             })
             .collect();
-        let marks: Vec<_> = self
-            .marks()
-            .iter()
-            .map(|mark| {
-                let state = match mark.state {
-                    State::Met => "met",
-                    State::NotMet => "not met",
-                    State::CannotTell => "cannot tell",
-                };
-                json!({ "mark": mark.mark, "state": state, "why": mark.why })
-            })
-            .collect();
-        json!({
-            "machine": self.machine,
-            "date": helpers::machine::today(),
-            "files": self.paths.len(),
-            "about_the_files": self.files,
-            "runs": self.runs,
-            "cores_used_by_others": self.others,
-            "variants": variants,
-            "missing": self.missing,
-            "marks": marks,
-        })
-        .to_string()
+        let more = json!({ "files": self.paths.len(), "about_the_files": self.files });
+        self.session.json(&self.marks(), variants, more)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}", self.machine, self.files.trim_end())?;
-        writeln!(
-            f,
-            "rounds   {} after a warm-up, each variant once in every round, {:.0} s\n",
-            self.runs, self.took
-        )?;
+        writeln!(f, "{}\n{}", self.session.machine, self.files.trim_end())?;
+        writeln!(f, "{}", self.session.about_the_rounds("each variant"))?;
         let heads = [
             "",
             "cores",
@@ -269,15 +237,14 @@ impl fmt::Display for Report {
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         for variant in &self.variants {
             let all = &variant.seconds;
-            let or_dash =
-                |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.2}"));
+            let (fastest, slowest) = extremes(all);
             let difference = self.difference(variant);
             rows.push(vec![
                 variant.name.clone(),
                 variant.cores.to_string(),
                 seconds(median(all)),
-                seconds(all.iter().copied().fold(f64::INFINITY, f64::min)),
-                seconds(all.iter().copied().fold(0.0, f64::max)),
+                seconds(fastest),
+                seconds(slowest),
                 or_dash(self.times(variant, PILLOW)),
                 or_dash(self.times_by_cpu(variant, PILLOW)),
                 or_dash(difference.as_ref().map(|d| d.mean)),
@@ -289,44 +256,18 @@ impl fmt::Display for Report {
             let (name, failed) = (&variant.name, failed(variant));
             writeln!(f, "{name}: {failed} file(s) gave no thumbnail")?;
         }
-        writeln!(f)?;
-        for missing in &self.missing {
-            writeln!(f, "– not compared: {missing}")?;
+        for variant in &self.variants {
+            let (name, unlike) = (&variant.name, self.unlike_one_core(variant));
+            if unlike > 0 {
+                writeln!(
+                    f,
+                    "{name}: {unlike} thumbnail(s) differ from those of one core"
+                )?;
+            }
         }
-        for mark in self.marks() {
-            let sign = match mark.state {
-                State::Met => "✓ met",
-                State::NotMet => "✗ not met",
-                State::CannotTell => "– cannot tell",
-            };
-            writeln!(f, "{sign:<13}  {} ({})", mark.mark, mark.why)?;
-        }
-        if let Some(others) = self.others.filter(|&others| others > QUIET) {
-            writeln!(
-                f,
-                "Other programs kept {others:.1} of {} cores busy meanwhile; a quiet machine gives \
-                 better figures.",
-                self.cores
-            )?;
-        }
-        let versions: Vec<&str> = self.variants.iter().map(|v| v.version.as_str()).collect();
-        let mut versions: Vec<&str> = versions.into_iter().filter(|v| !v.is_empty()).collect();
-        versions.dedup();
-        match versions.is_empty() {
-            true => Ok(()),
-            false => writeln!(f, "Compared with {}.", versions.join(", ")),
-        }
+        let versions = self.variants.iter().map(|v| v.version.as_str());
+        self.session.conclude(f, &self.marks(), versions)
     }
-}
-
-/// The median of the rounds' ratios: both sides of a ratio were measured one after the other.
-fn times_faster(slow: &[f64], fast: &[f64]) -> f64 {
-    let ratios: Vec<f64> = slow
-        .iter()
-        .zip(fast)
-        .map(|(slow, fast)| slow / fast)
-        .collect();
-    median(&ratios)
 }
 
 /// Over the images that both have; `None` where there are none.
@@ -350,26 +291,11 @@ fn failed(variant: &Variant) -> usize {
     variant.thumbnails.iter().filter(|t| t.is_none()).count()
 }
 
-/// Columns: the first one to the left, numbers to the right.
-fn aligned(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let mut text = String::new();
-    for row in rows {
-        for (column, cell) in row.iter().enumerate() {
-            let width = width(column).unwrap_or(0);
-            text += &match column {
-                0 => format!("{cell:<width$}"),
-                _ => format!("  {cell:>width$}"),
-            };
-        }
-        text += "\n";
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::State;
+    use crate::session::tests::session;
     use helpers::resize::{SIDE, Thumbnail};
 
     fn gray(level: u8) -> Option<Thumbnail> {
@@ -385,27 +311,20 @@ mod tests {
 
     fn report(variants: Vec<Variant>) -> Report {
         Report {
-            machine: "2 cores".to_owned(),
+            session: session(None),
             files: "two".to_owned(),
             paths: vec!["one.jpg".into(), "two.jpg".into()],
-            runs: 3,
             cores: 2,
-            others: None,
-            took: 1.0,
             variants,
-            missing: vec!["libvips: absent".to_owned()],
         }
+    }
+
+    fn in_processes(time: f64, level: u8) -> Variant {
+        variant(&in_pool(FAST, PROCESSES), 2, time, level).like(FAST)
     }
 
     fn states(report: &Report) -> Vec<State> {
         report.marks().into_iter().map(|mark| mark.state).collect()
-    }
-
-    #[test]
-    fn ratios_are_taken_round_by_round() {
-        // The machine was half as fast in the second round.
-        assert_eq!(times_faster(&[2.0, 4.0, 2.0], &[1.0, 2.0, 1.0]), 2.0);
-        assert!(times_faster(&[], &[]).is_nan());
     }
 
     #[test]
@@ -433,13 +352,16 @@ mod tests {
                 variant(SCALED, 2, scaled / 2.0, 101),
             ])
         };
-        use State::{Met, NotMet};
+        use State::{CannotTell, Met, NotMet};
         // libvips is faster than draft, but too far off to count.
-        assert_eq!(states(&all(100, 0.5)), [Met, Met, Met, Met, NotMet, Met]);
+        assert_eq!(
+            states(&all(100, 0.5)),
+            [Met, Met, Met, Met, NotMet, Met, CannotTell]
+        );
         // The same speed with other pixels; a scaled way that is too slow.
         assert_eq!(
             states(&all(101, 0.6)),
-            [NotMet, NotMet, NotMet, Met, NotMet, Met]
+            [NotMet, NotMet, NotMet, Met, NotMet, Met, CannotTell]
         );
         let text = all(100, 0.5).to_string();
         assert!(text.contains("at least 1.1 times Pillow, draft"), "{text}");
@@ -462,9 +384,27 @@ mod tests {
     }
 
     #[test]
+    fn processes_must_be_near_rayon_and_make_the_same_pixels() {
+        let with = |time, level| {
+            let rayon = variant(FAST, 2, 0.9, 100).like(FAST);
+            let one_core = variant(FAST, 1, 1.8, 100);
+            report(vec![one_core, rayon, in_processes(time, level)])
+        };
+        let state = |time, level| with(time, level).marks().pop().unwrap().state;
+        assert_eq!(state(0.95, 100), State::Met);
+        assert_eq!(state(1.01, 100), State::NotMet);
+        assert_eq!(state(0.95, 101), State::NotMet);
+        let text = with(0.95, 101).to_string();
+        assert!(
+            text.contains("ProcessPool: 2 thumbnail(s) differ"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn without_peers_or_quiet_cores_nothing_can_be_told() {
         let mut alone = report(vec![variant(FAST, 1, 1.0, 100), variant(FAST, 2, 0.9, 100)]);
-        alone.others = Some(1.0);
+        alone.session.others = Some(1.0);
         assert!(states(&alone).iter().all(|s| *s == State::CannotTell));
         assert!(alone.to_string().contains("kept 1.0 of 2 cores busy"));
         let json: serde_json::Value = serde_json::from_str(&alone.json()).unwrap();

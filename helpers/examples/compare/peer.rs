@@ -1,14 +1,19 @@
-//! One of Python's image libraries, in a process of its own that stays alive between the rounds:
-//! neither Python's start nor the imports are in the times.
+//! Python with one library, in a process of its own that stays alive between the rounds: neither
+//! Python's start nor the imports are in the times.
 
-use crate::Thumbnails;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-const SCRIPT: &str = include_str!("peer.py");
+/// A file, not a string: the workers of Python's pools have to find its functions.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/compare/peer.py");
+
+/// Python's pools, each with its name in the reports.
+pub const POOLS: [(&str, &str); 2] = [
+    ("executor", "Python, ProcessPoolExecutor"),
+    ("joblib", "Python, joblib"),
+];
 
 pub struct Peer {
     /// Name and version of the library.
@@ -20,11 +25,11 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts Python with one library; the error says what is missing.
-    pub fn start(library: &str, files: &[PathBuf]) -> Result<Peer, String> {
+    /// Starts Python with what the request names; the error says what is missing.
+    pub fn start(request: &Value) -> Result<Peer, String> {
         let python = std::env::var_os("WORKBOOK_PYTHON").unwrap_or_else(|| "python3".into());
         let mut process = Command::new(&python)
-            .args(["-c", SCRIPT])
+            .args(["-B", SCRIPT])
             .env_remove("PYTHONPATH")
             // One core, like everybody else.
             .env("VIPS_CONCURRENCY", "1")
@@ -42,21 +47,12 @@ impl Peer {
             input,
             output,
         };
-        peer.version = peer.ask(&json!({ "library": library, "files": files }))?;
+        peer.version = peer.ask(request)?;
         Ok(peer)
     }
 
-    /// Resizes all files once: wall and CPU seconds.
-    pub fn run(&mut self) -> Result<(f64, f64), String> {
-        self.ask(&json!("run"))
-    }
-
-    /// What the last run made.
-    pub fn thumbnails(&mut self) -> Result<Thumbnails, String> {
-        self.ask(&json!("thumbnails"))
-    }
-
-    fn ask<T: DeserializeOwned>(&mut self, request: &Value) -> Result<T, String> {
+    /// Has it answer a request.
+    pub fn ask<T: DeserializeOwned>(&mut self, request: &Value) -> Result<T, String> {
         let mut line = String::new();
         let input = self.input.as_mut().ok_or("it has ended")?;
         writeln!(input, "{request}")

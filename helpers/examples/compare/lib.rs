@@ -1,0 +1,46 @@
+//! The workbook's ways beside those of other libraries: what `cargo workbook compare` measures.
+//!
+//! All variants do the same work in one run, in turn: a machine that gets slower meanwhile gets
+//! slower for all of them. Ratios are taken round by round.
+//!
+//! This is a shared object because a process pool runs functions of shared objects only. The
+//! hidden command `workbook measure` opens it and calls one of the two functions below.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`images`] | thumbnails of X-rays |
+//! | [`pool`] | what it costs to hand items to other processes |
+//! | [`session`] | the rounds, the marks, and what every report says |
+//! | [`peer`] | Python, in a process of its own |
+
+mod images;
+mod peer;
+mod pool;
+mod session;
+
+use std::ffi::c_int;
+use std::fmt::Display;
+
+/// `cargo workbook compare images`: 0, or 1 where it could not be done; then it has said why.
+#[unsafe(no_mangle)]
+pub extern "C" fn compare_images(runs: u32, json: bool) -> c_int {
+    show(images::compare(runs as usize), json, images::Report::json)
+}
+
+/// `cargo workbook compare pool`, likewise.
+#[unsafe(no_mangle)]
+pub extern "C" fn compare_pool(runs: u32, json: bool) -> c_int {
+    show(Ok(pool::compare(runs as usize)), json, pool::Report::json)
+}
+
+fn show<R: Display>(report: Result<R, String>, json: bool, to_json: fn(&R) -> String) -> c_int {
+    match report {
+        Ok(report) if json => println!("{}", to_json(&report)),
+        Ok(report) => print!("{report}"),
+        Err(why) => {
+            eprintln!("error: {why}");
+            return 1;
+        }
+    }
+    0
+}

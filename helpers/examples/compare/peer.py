@@ -1,0 +1,225 @@
+"""Keeps one library ready. Requests and answers are JSON, a line each.
+
+The first request says what to be: an image library and its files, or a pool of processes, or both.
+The answer is the library's version. What comes then is told at `Images` and `Pool`.
+"""
+
+import json
+import operator
+import signal
+import sys
+import time
+
+
+def pillow():
+    import PIL
+    from PIL import Image
+
+    def resize(path):
+        return Image.open(path).convert("L").resize((64, 64))
+
+    return f"Pillow {PIL.__version__}", resize, Image.Image.tobytes
+
+
+def draft():
+    from PIL import Image
+
+    def resize(path):
+        image = Image.open(path)
+        image.draft("L", (64, 64))
+        return image.convert("L").resize((64, 64))
+
+    return pillow()[0], resize, Image.Image.tobytes
+
+
+def opencv():
+    import cv2
+
+    cv2.setNumThreads(1)
+    flags = cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
+
+    def resize(path):
+        return cv2.resize(cv2.imread(path, flags), (64, 64), interpolation=cv2.INTER_AREA)
+
+    return f"OpenCV {cv2.__version__}", resize, lambda image: image.tobytes()
+
+
+def libvips():
+    import pyvips
+
+    # It would keep the last results and hand them out again.
+    pyvips.cache_set_max(0)
+
+    def resize(path):
+        image = pyvips.Image.thumbnail(path, 64, height=64, size="force", no_rotate=True)
+        if image.bands >= 3:
+            # Pillow's weights; they cost nothing at this size.
+            image = image[:3].recomb([[0.299, 0.587, 0.114]]).rint().cast("uchar")
+        return image[0].write_to_memory()
+
+    version = ".".join(str(pyvips.version(i)) for i in range(3))
+    return f"libvips {version}", resize, bytes
+
+
+def pillow_in_a_worker(path):
+    """What the workers of a pool run: the pixels, as that is what has to travel."""
+    from PIL import Image
+
+    try:
+        return Image.open(path).convert("L").resize((64, 64)).tobytes()
+    except Exception:
+        return None
+
+
+class Executor:
+    """Python's own pool, started in the way that this Python takes to be the best."""
+
+    def __init__(self, workers):
+        from concurrent.futures import ProcessPoolExecutor
+
+        self.executor = ProcessPoolExecutor(workers)
+
+    @staticmethod
+    def version():
+        import multiprocessing
+        import platform
+
+        method = multiprocessing.get_context().get_start_method()
+        return f"Python {platform.python_version()} (ProcessPoolExecutor starts workers by {method})"
+
+    def map(self, function, items, chunk):
+        return list(self.executor.map(function, items, chunksize=chunk))
+
+    def end(self):
+        self.executor.shutdown()
+
+
+class Joblib:
+    def __init__(self, workers):
+        self.workers = workers
+
+    @staticmethod
+    def version():
+        import joblib
+
+        return f"joblib {joblib.__version__} (loky)"
+
+    def map(self, function, items, chunk):
+        from joblib import Parallel, delayed
+
+        parallel = Parallel(n_jobs=self.workers, batch_size=chunk)
+        return parallel(delayed(function)(item) for item in items)
+
+    def end(self):
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor().shutdown()
+
+
+POOLS = {"executor": Executor, "joblib": Joblib}
+
+
+class Images:
+    """"run" resizes all files and answers with wall and CPU seconds (of this process only),
+    "thumbnails" with the pixels of the last run."""
+
+    def __init__(self, request):
+        libraries = {"pillow": pillow, "draft": draft, "opencv": opencv, "libvips": libvips}
+        self.version, self.resize, self.to_bytes = libraries[request["library"]]()
+        self.files = request["files"]
+        self.pool = None
+        if "pool" in request:
+            pool = POOLS[request["pool"]]
+            self.version = pool.version()
+            self.pool = pool(request["workers"])
+            self.to_bytes = bytes
+        self.made = []
+
+    def resize_or_none(self, path):
+        try:
+            return self.resize(path)
+        except Exception:
+            return None
+
+    def answer(self, request):
+        if request == "thumbnails":
+            return [None if image is None else list(self.to_bytes(image)) for image in self.made]
+        self.made = None
+        start, start_cpu = time.perf_counter(), time.process_time()
+        if self.pool is None:
+            self.made = [self.resize_or_none(path) for path in self.files]
+        else:
+            self.made = self.pool.map(pillow_in_a_worker, self.files, 1)
+        return [time.perf_counter() - start, time.process_time() - start_cpu]
+
+    def end(self):
+        if self.pool is not None:
+            self.pool.end()
+
+
+class Pool:
+    """Each request is a task: "start" makes a pool and waits for two results, "end" ends it, and
+    the others are a map over so many items. The answer is the seconds that it took."""
+
+    def __init__(self, request):
+        self.kind, self.workers, self.pool = POOLS[request["pool"]], request["workers"], None
+        self.version = self.kind.version()
+        # Workers that are forked have it then; whoever uses arrays has imported it.
+        import numpy
+
+        # Functions that any process can import, so that only their names travel.
+        self.tasks = {
+            "start": (operator.neg, lambda results: results == [0, -1]),
+            "negate": (operator.neg, lambda results: results == [-n for n in range(len(results))]),
+            "bytes": (bytes, lambda results: all(len(r) == 10_000_000 for r in results)),
+            "floats": (numpy.ones, lambda results: all(r.nbytes == 10_000_000 for r in results)),
+        }
+
+    def answer(self, request):
+        task, count, chunk = request["task"], request["items"], request["chunk"]
+        items = {"bytes": [10_000_000] * count, "floats": [1_250_000] * count}
+        start = time.perf_counter()
+        if task == "end":
+            self.end()
+            return time.perf_counter() - start
+        if task == "start":
+            self.pool = self.kind(self.workers)
+        function, is_right = self.tasks[task]
+        results = self.pool.map(function, items.get(task, range(count)), chunk)
+        took = time.perf_counter() - start
+        assert len(results) == count and is_right(results), "the results are wrong"
+        return took
+
+    def end(self):
+        if self.pool is not None:
+            self.pool.end()
+        self.pool = None
+
+
+def main():
+    # Ctrl-C ends all processes; a traceback from each would only hide why.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    request = json.loads(sys.stdin.readline())
+    peer = Images(request) if "library" in request else Pool(request)
+    reply(peer.version)
+    try:
+        for line in sys.stdin:
+            reply(peer.answer(json.loads(line)))
+    finally:
+        # Python complains about pools that are left to end by themselves.
+        peer.end()
+
+
+def reply(answer):
+    print(json.dumps({"answer": answer}), flush=True)
+
+
+# The workers of a pool may read this file too.
+if __name__ == "__main__":
+    try:
+        main()
+    except ModuleNotFoundError as error:
+        why = f"the Python package {error.name} is not installed"
+        print(json.dumps({"error": why}), flush=True)
+    except Exception as error:
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)

@@ -1,0 +1,363 @@
+//! What all comparisons share: the rounds, the marks, and what every report says.
+
+use helpers::machine::{machine, today};
+use helpers::measure::median;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::fmt;
+use std::io::IsTerminal;
+use std::time::Instant;
+
+/// Cores that other programs may use before the figures are doubtful.
+const QUIET: f64 = 0.1;
+
+/// One run of a comparison: its rounds, and what disturbed them.
+pub struct Session {
+    pub machine: String,
+    pub runs: usize,
+    /// Cores that other programs kept busy meanwhile, where the system tells it.
+    pub others: Option<f64>,
+    /// Seconds in all.
+    pub took: f64,
+    /// What was not compared, and why.
+    pub missing: Vec<String>,
+}
+
+impl Session {
+    /// One round to warm up, then `runs` rounds that count. A round is told whether it counts,
+    /// and adds to `missing` what failed.
+    pub fn run(
+        runs: usize,
+        mut missing: Vec<String>,
+        mut round: impl FnMut(bool, &mut Vec<String>),
+    ) -> Session {
+        let started = Instant::now();
+        show_progress(0, runs);
+        round(false, &mut missing);
+        let load = Load::now();
+        for number in 1..=runs {
+            show_progress(number, runs);
+            round(true, &mut missing);
+        }
+        Session {
+            machine: machine().stamp(),
+            runs,
+            others: load
+                .zip(Load::now())
+                .map(|(before, now)| now.since(&before)),
+            took: started.elapsed().as_secs_f64(),
+            missing,
+        }
+    }
+
+    /// The line about the rounds; `once` says what is done once in each.
+    pub fn about_the_rounds(&self, once: &str) -> String {
+        let (runs, took) = (self.runs, self.took);
+        format!("rounds   {runs} after a warm-up, {once} once in every round, {took:.0} s\n")
+    }
+
+    /// What follows the table: what is missing, the marks, disturbances, versions.
+    pub fn conclude<'a>(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        marks: &[Mark],
+        versions: impl Iterator<Item = &'a str>,
+    ) -> fmt::Result {
+        writeln!(f)?;
+        for missing in &self.missing {
+            writeln!(f, "– not compared: {missing}")?;
+        }
+        for mark in marks {
+            let sign = match mark.state {
+                State::Met => "✓ met",
+                State::NotMet => "✗ not met",
+                State::CannotTell => "– cannot tell",
+            };
+            writeln!(f, "{sign:<13}  {} ({})", mark.mark, mark.why)?;
+        }
+        if let Some(others) = self.busy() {
+            writeln!(
+                f,
+                "Other programs kept {others:.1} of {} cores busy meanwhile; a quiet machine gives \
+                 better figures.",
+                machine().cores
+            )?;
+        }
+        let mut different: Vec<&str> = Vec::new();
+        for version in versions.filter(|version| !version.is_empty()) {
+            if !different.contains(&version) {
+                different.push(version);
+            }
+        }
+        match different.is_empty() {
+            true => Ok(()),
+            false => writeln!(f, "Compared with {}.", different.join(", ")),
+        }
+    }
+
+    /// One line of JSON: what every report has, then what only this one has.
+    pub fn json(&self, marks: &[Mark], variants: Vec<Value>, more: Value) -> String {
+        let marks: Vec<_> = marks
+            .iter()
+            .map(|mark| {
+                let state = match mark.state {
+                    State::Met => "met",
+                    State::NotMet => "not met",
+                    State::CannotTell => "cannot tell",
+                };
+                json!({ "mark": mark.mark, "state": state, "why": mark.why })
+            })
+            .collect();
+        let mut document = json!({
+            "machine": self.machine,
+            "date": today(),
+            "runs": self.runs,
+            "cores_used_by_others": self.others,
+            "variants": variants,
+            "missing": self.missing,
+            "marks": marks,
+        });
+        if let (Some(document), Value::Object(mut more)) = (document.as_object_mut(), more) {
+            document.append(&mut more);
+        }
+        document.to_string()
+    }
+
+    /// A mark; `found` is whether it is met and the figures behind that, where there are any.
+    pub fn mark(&self, mark: String, found: Option<(bool, String)>) -> Mark {
+        let (state, why) = match found {
+            Some((true, why)) => (State::Met, why),
+            Some((false, why)) => (State::NotMet, why),
+            None => (
+                State::CannotTell,
+                "there is nothing to compare with".to_owned(),
+            ),
+        };
+        Mark { state, mark, why }
+    }
+
+    /// The same for what uses all cores, and must wait where others have one of them.
+    pub fn mark_on_all_cores(&self, mark: String, found: Option<(bool, String)>) -> Mark {
+        let mut mark = self.mark(mark, found);
+        if let Some(others) = self.busy()
+            && mark.state == State::NotMet
+        {
+            mark.state = State::CannotTell;
+            mark.why += &format!(", while other programs used {others:.1} of the cores");
+        }
+        mark
+    }
+
+    /// How many cores other programs used, where that disturbed.
+    fn busy(&self) -> Option<f64> {
+        self.others.filter(|&others| others > QUIET)
+    }
+}
+
+/// Whether something promised holds in this run.
+#[derive(Debug, PartialEq)]
+pub enum State {
+    Met,
+    NotMet,
+    CannotTell,
+}
+
+/// Something promised.
+pub struct Mark {
+    pub state: State,
+    pub mark: String,
+    pub why: String,
+}
+
+/// The median of the rounds' ratios: both sides of a ratio were measured one after the other.
+pub fn times_faster(slow: &[f64], fast: &[f64]) -> f64 {
+    let ratios: Vec<f64> = slow
+        .iter()
+        .zip(fast)
+        .map(|(slow, fast)| slow / fast)
+        .collect();
+    median(&ratios)
+}
+
+/// The fastest round and the slowest.
+pub fn extremes(all: &[f64]) -> (f64, f64) {
+    let fastest = all.iter().copied().fold(f64::INFINITY, f64::min);
+    (fastest, all.iter().copied().fold(0.0, f64::max))
+}
+
+/// A number with two decimals, or a dash.
+pub fn or_dash(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), |value| format!("{value:.2}"))
+}
+
+/// Columns: the first one to the left, numbers to the right. A row may have fewer cells.
+pub fn aligned(rows: &[Vec<String>]) -> String {
+    let length = |row: &Vec<String>, column: usize| row.get(column)?.chars().count().into();
+    let width = |column: usize| rows.iter().filter_map(|row| length(row, column)).max();
+    let mut text = String::new();
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            let width: usize = width(column).unwrap_or(0);
+            text += &match column {
+                0 if row.len() == 1 => cell.clone(),
+                0 => format!("{cell:<width$}"),
+                _ => format!("  {cell:>width$}"),
+            };
+        }
+        text += "\n";
+    }
+    text
+}
+
+/// On standard error, and only where somebody looks.
+fn show_progress(round: usize, runs: usize) {
+    if std::io::stderr().is_terminal() {
+        match round {
+            0 => eprint!("\r  warming up"),
+            last if last == runs => eprint!("\r  round {last} of {runs}, the last\x1b[K\r"),
+            _ => eprint!("\r  round {round} of {runs}\x1b[K"),
+        }
+    }
+}
+
+/// How much the processors have done up to a moment. Linux only.
+struct Load {
+    /// Seconds that all processors together have worked, whoever for.
+    busy: f64,
+    /// Seconds that they have worked for this comparison.
+    own: f64,
+    at: Instant,
+}
+
+impl Load {
+    fn now() -> Option<Load> {
+        let text = std::fs::read_to_string("/proc/stat").ok()?;
+        let line = text.lines().next()?.strip_prefix("cpu ")?;
+        let ticks: Vec<f64> = line.split_whitespace().flat_map(str::parse).collect();
+        // user, nice, system, idle, waiting for the disk, two kinds of interrupts, stolen by the
+        // host.
+        let &[user, nice, system, _, _, irq, soft, stolen, ..] = &ticks[..] else {
+            return None;
+        };
+        Some(Load {
+            busy: (user + nice + system + irq + soft + stolen) / TICKS,
+            own: cpu_of_all_processes()?,
+            at: Instant::now(),
+        })
+    }
+
+    /// Cores that others used since then.
+    fn since(&self, before: &Load) -> f64 {
+        let others = (self.busy - before.busy) - (self.own - before.own);
+        others.max(0.0) / (self.at - before.at).as_secs_f64()
+    }
+}
+
+/// In a second, on every Linux that runs Rust.
+const TICKS: f64 = 100.0;
+
+/// CPU seconds of this process and of all that it has started, directly or not, whether they still
+/// live or not. In steps of 10 ms, and on Linux only.
+pub fn cpu_of_all_processes() -> Option<f64> {
+    let mut processes = HashMap::new();
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let pid = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        let Some(pid) = pid else { continue };
+        // One that has just ended is in its parent's account.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        processes.extend(parent_and_ticks(&stat).map(|found| (pid, found)));
+    }
+    let own = std::process::id();
+    let ours = processes.iter().filter(|(pid, _)| {
+        let mut pid = **pid;
+        while pid != own {
+            match processes.get(&pid) {
+                Some((parent, _)) => pid = *parent,
+                None => return false,
+            }
+        }
+        true
+    });
+    Some(ours.map(|(_, (_, ticks))| ticks).sum::<f64>() / TICKS)
+}
+
+/// From a line of `/proc/*/stat`: the parent, and the ticks of the process and of its children
+/// that have ended.
+fn parent_and_ticks(stat: &str) -> Option<(u32, f64)> {
+    // The name before it is in parentheses, and may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let parent = fields.get(1)?.parse().ok()?;
+    let ticks = fields.get(11..15)?.iter();
+    Some((parent, ticks.flat_map(|ticks| ticks.parse::<f64>()).sum()))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// What a session of three rounds comes to.
+    pub fn session(others: Option<f64>) -> Session {
+        Session {
+            machine: "2 cores".to_owned(),
+            runs: 3,
+            others,
+            took: 1.0,
+            missing: vec!["libvips: absent".to_owned()],
+        }
+    }
+
+    #[test]
+    fn the_first_round_does_not_count() {
+        let mut counted = Vec::new();
+        let session = Session::run(2, Vec::new(), |counts, missing| {
+            counted.push(counts);
+            missing.push(format!("{}", counted.len()));
+        });
+        assert_eq!(counted, [false, true, true]);
+        assert_eq!(session.missing, ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn ratios_are_taken_round_by_round() {
+        // The machine was half as fast in the second round.
+        assert_eq!(times_faster(&[2.0, 4.0, 2.0], &[1.0, 2.0, 1.0]), 2.0);
+        assert!(times_faster(&[], &[]).is_nan());
+    }
+
+    #[test]
+    fn on_a_busy_machine_a_miss_tells_nothing() {
+        let states = |others, met| {
+            let session = session(others);
+            let found = || Some((met, "1.5 times".to_owned()));
+            (
+                session.mark(String::new(), found()).state,
+                session.mark_on_all_cores(String::new(), found()).state,
+            )
+        };
+        use State::{CannotTell, Met, NotMet};
+        assert_eq!(states(Some(1.0), true), (Met, Met));
+        assert_eq!(states(Some(1.0), false), (NotMet, CannotTell));
+        assert_eq!(states(Some(0.01), false), (NotMet, NotMet));
+        assert_eq!(states(None, false), (NotMet, NotMet));
+        assert_eq!(session(None).mark(String::new(), None).state, CannotTell);
+    }
+
+    #[test]
+    fn a_heading_makes_no_column_wider() {
+        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect();
+        let rows = [row(&["", "µs"]), row(&["heading"]), row(&[" a", "12345"])];
+        assert_eq!(aligned(&rows), "            µs\nheading\n a       12345\n");
+    }
+
+    #[test]
+    fn the_system_tells_what_a_process_has_used() {
+        let stat = "42 (a) name)) S 7 42 42 0 -1 4194560 99 0 0 0 10 20 30 40 20 0 1 0 5";
+        assert_eq!(parent_and_ticks(stat), Some((7, 100.0)));
+        assert_eq!(parent_and_ticks(""), None);
+        assert_eq!(cpu_of_all_processes().is_some(), cfg!(target_os = "linux"));
+    }
+}
