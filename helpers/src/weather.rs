@@ -16,24 +16,32 @@
 //! | [`fetch`] | one day, by one request |
 //! | [`backoff`] | how long to wait before trying again |
 //! | [`limit`] | so many calls in a window of time |
+//! | [`client`] | all of it in one client |
+//! | [`keep`] | days that were fetched, in a folder |
+//! | [`mode`] | this machine's service or the real one |
 
 mod backoff;
 mod chance;
+mod client;
 mod dates;
 mod day;
 mod error;
 mod fetch;
 mod formats;
+mod keep;
 mod limit;
+mod mode;
 mod server;
 mod settings;
 
 pub use backoff::Backoff;
+pub use client::{ClientSettings, Fetched, WeatherClient};
 pub use dates::dates;
 pub use day::{Day, Hour, Reading, Station};
 pub use error::FetchError;
 pub use fetch::{day_url, fetch_day, fetch_day_blocking, fetch_day_v2, retry_after};
 pub use formats::{parse_day, parse_page};
 pub use limit::RateLimit;
+pub use mode::{WeatherMode, weather_mode};
 pub use server::{WeatherError, WeatherServer};
 pub use settings::{CallLimit, Faults, Latency, LogEntry, ServerLog, ServerSettings};

@@ -44,7 +44,7 @@ impl Default for Backoff {
 impl Backoff {
     /// The wait before retry number `retry`, from 1. `who` tells apart those who wait.
     pub fn wait(&self, retry: u32, who: u64) -> Duration {
-        let grown = self.first.as_secs_f64() * self.factor.powi(retry.saturating_sub(1) as i32);
+        let grown = self.first.as_secs_f64() * self.factor.powf(f64::from(retry.saturating_sub(1)));
         let longest = grown.min(self.cap.as_secs_f64());
         let share = match self.jitter {
             true => chance(self.seed, &[who, retry.into()]),

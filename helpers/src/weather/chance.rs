@@ -18,7 +18,6 @@ fn mix(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-#[allow(dead_code)]
 /// A number for a text, for [`chance()`] (FNV-1a).
 pub fn number_of(text: &str) -> u64 {
     text.bytes().fold(0xCBF2_9CE4_8422_2325, |sum, byte| {

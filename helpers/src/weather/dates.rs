@@ -1,4 +1,5 @@
-//! Days of the calendar, as texts `YYYY-MM-DD`.
+//! Days of the calendar, as texts `YYYY-MM-DD`. Shared by helpers and the weather server, so it
+//! needs only std.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,7 +21,6 @@ pub fn dates(first: &str, count: usize) -> Vec<String> {
     (start..).take(count).map(text).collect()
 }
 
-#[allow(dead_code)]
 /// Today's date in Singapore.
 pub fn today() -> String {
     let since = SystemTime::now()
@@ -30,7 +30,7 @@ pub fn today() -> String {
 }
 
 /// The number of days from 1970-01-01 to a date; `None` for what is no date.
-fn days_since_1970(date: &str) -> Option<i64> {
+pub fn days_since_1970(date: &str) -> Option<i64> {
     let mut fields = date.split('-').map(|field| field.parse::<i64>().ok());
     let (year, month, day) = (fields.next()??, fields.next()??, fields.next()??);
     // Years that begin in March, so that a leap day is a year's last.
@@ -42,7 +42,8 @@ fn days_since_1970(date: &str) -> Option<i64> {
     (text(days) == date).then_some(days)
 }
 
-fn text(days: i64) -> String {
+/// The date so many days after 1970-01-01.
+pub fn text(days: i64) -> String {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_hundred_years_follow_on_each_other() {
-        let all = dates("1999-12-31", 36_525);
+        let all = dates("1999-12-31", 36_526);
         assert!(all.is_sorted());
         assert_eq!(all.last().unwrap(), "2099-12-31");
     }

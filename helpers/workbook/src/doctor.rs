@@ -12,10 +12,18 @@ use anyhow::Result;
 use std::process::{Command, ExitCode, Stdio};
 
 /// Settings that readers can change, with what each is when it is not set.
-const SETTINGS: [(&str, &str); 2] = [
+const SETTINGS: [(&str, &str); 4] = [
     ("WORKBOOK_XRAYS", "not set: synthetic X-rays, made once"),
     ("WORKBOOK_SIZE", "not set: full"),
+    (
+        "WORKBOOK_WEATHER",
+        "not set: local, a server on this machine",
+    ),
+    (KEY, "not set: no key"),
 ];
+
+/// The only setting whose value is nobody else's business.
+const KEY: &str = "DATA_GOV_SG_KEY";
 
 /// Prints one line per thing; exit code 1 if something that chapters need is missing.
 pub fn doctor(layout: &Layout) -> Result<ExitCode> {
@@ -115,7 +123,11 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
 fn print_settings() {
     println!("\nsettings (environment variables)");
     for (name, default) in SETTINGS {
-        let value = std::env::var(name).unwrap_or_else(|_| default.to_owned());
+        let value = match std::env::var(name) {
+            Ok(value) if name == KEY && !value.is_empty() => "set; used when live".to_owned(),
+            Ok(value) => value,
+            Err(_) => default.to_owned(),
+        };
         println!("  {name:<16} {value}");
     }
 }

@@ -47,6 +47,9 @@ mod load;
 // And what a notebook tells its weather server.
 #[path = "../../src/weather/chance.rs"]
 mod chance;
+#[path = "../../src/weather/dates.rs"]
+#[allow(dead_code)]
+mod dates;
 #[path = "../../src/weather/settings.rs"]
 #[allow(dead_code)]
 mod settings;

@@ -202,41 +202,6 @@ pub fn empty(version: u8, one_blank_item: bool) -> &'static str {
     }
 }
 
-/// The date before a date `YYYY-MM-DD`; `None` for what is no date.
-pub fn day_before(date: &str) -> Option<String> {
-    let (year, month, day) = parts(date)?;
-    Some(match (month, day) {
-        (1, 1) => format!("{:04}-12-31", year.checked_sub(1)?),
-        (_, 1) => format!("{year:04}-{:02}-{:02}", month - 1, length(year, month - 1)),
-        _ => format!("{year:04}-{month:02}-{:02}", day - 1),
-    })
-}
-
-/// Year, month and day of a date that exists.
-pub fn parts(date: &str) -> Option<(u32, u32, u32)> {
-    let mut fields = date.split('-');
-    let mut field = |digits: usize| {
-        let text = fields.next().filter(|text| text.len() == digits)?;
-        text.bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then_some(())?;
-        text.parse::<u32>().ok()
-    };
-    let (year, month, day) = (field(4)?, field(2)?, field(2)?);
-    let exists = (1..=12).contains(&month) && (1..=length(year, month)).contains(&day);
-    (exists && fields.next().is_none()).then_some((year, month, day))
-}
-
-/// Days of a month.
-fn length(year: u32, month: u32) -> u32 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,21 +247,5 @@ mod tests {
             version_1(1, 60, "2020-09-06"),
             version_1(2, 60, "2020-09-06")
         );
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(day_before("2020-03-01").unwrap(), "2020-02-29");
-        assert_eq!(day_before("2021-01-01").unwrap(), "2020-12-31");
-        for wrong in [
-            "2021-02-29",
-            "2020-13-01",
-            "2020-1-1",
-            "x",
-            "2020-01-01-01",
-            "+020-01-01",
-        ] {
-            assert!(parts(wrong).is_none(), "{wrong}");
-        }
     }
 }

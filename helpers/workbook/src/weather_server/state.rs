@@ -5,6 +5,7 @@
 
 use super::readings;
 use crate::chance::{chance, number_of};
+use crate::dates::{days_since_1970, text};
 use crate::settings::{CallLimit, Latency, LogEntry, ServerLog, ServerSettings};
 use hyper::body::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -29,7 +30,7 @@ impl Asked {
                 (key == name).then_some(value)
             })
         };
-        let date = field("date").filter(|date| readings::parts(date).is_some())?;
+        let date = field("date").filter(|date| days_since_1970(date).is_some())?;
         let page = match field("paginationToken").filter(|_| version == 2) {
             Some(token) => token.strip_prefix("page-")?.parse().ok()?,
             None => 0,
@@ -154,7 +155,8 @@ impl State {
         let before = self
             .lasting_fault(asked)
             .filter(|&fault| fault == "stale")
-            .and_then(|_| readings::day_before(&asked.date));
+            .and_then(|_| days_since_1970(&asked.date));
+        let before = before.map(|days| text(days - 1));
         let date = before.as_deref().unwrap_or(&asked.date);
         if asked.version == 1 {
             return readings::version_1(seed, interval, date);

@@ -1,0 +1,83 @@
+//! Days that were fetched, in a folder.
+
+use super::dates::today;
+use super::day::Day;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A folder with a file for each day.
+#[derive(Debug)]
+pub struct Keep {
+    folder: PathBuf,
+}
+
+impl Keep {
+    pub fn new(folder: PathBuf) -> Keep {
+        Keep { folder }
+    }
+
+    fn file(&self, date: &str) -> PathBuf {
+        self.folder.join(format!("{date}.json"))
+    }
+
+    /// A day that is kept. A file that is damaged counts as missing.
+    pub fn day(&self, date: &str) -> Option<Day> {
+        let proper = date.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        let bytes = proper.then(|| fs::read(self.file(date)).ok())??;
+        let day: Day = serde_json::from_slice(&bytes).ok()?;
+        let places = day.stations.len();
+        let sound = day.readings.iter().all(|r| usize::from(r.station) < places);
+        (day.date == date && sound).then_some(day)
+    }
+
+    /// Keeps a day, unless it is not over yet: the service will know more of it later.
+    pub fn put(&self, day: &Day) -> io::Result<()> {
+        if day.date >= today() {
+            return Ok(());
+        }
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        fs::create_dir_all(&self.folder)?;
+        // Under its name only when it is whole: this process may end at any moment.
+        let begun = self
+            .folder
+            .join(format!(".{}-{number}", std::process::id()));
+        fs::write(&begun, serde_json::to_vec(day)?)?;
+        fs::rename(&begun, self.file(&day.date))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weather::Reading;
+
+    #[test]
+    fn days_come_back_and_damaged_ones_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Keep::new(folder.path().join("days"));
+        let mut day = Day {
+            date: "2020-09-06".into(),
+            stations: Vec::new(),
+            readings: Vec::new(),
+        };
+        assert_eq!(keep.day("2020-09-06"), None);
+        keep.put(&day).unwrap();
+        assert_eq!(keep.day("2020-09-06").as_ref(), Some(&day));
+        day.readings.push(Reading {
+            minute: 0,
+            station: 0,
+            celsius: 1.0,
+        });
+        keep.put(&day).unwrap();
+        assert_eq!(keep.day("2020-09-06"), None, "a reading without a station");
+        fs::write(keep.file("2020-09-06"), "{").unwrap();
+        assert_eq!(keep.day("2020-09-06"), None);
+        day.date = today();
+        keep.put(&day).unwrap();
+        assert_eq!(keep.day(&day.date), None, "today is not over");
+        assert_eq!(keep.day("../days/2020-09-06"), None);
+    }
+}
