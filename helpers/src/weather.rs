@@ -35,7 +35,7 @@ mod server;
 mod settings;
 
 pub use backoff::Backoff;
-pub use client::{ClientSettings, Fetched, WeatherClient};
+pub use client::{ClientSettings, Fetched, Results, WeatherClient};
 pub use dates::dates;
 pub use day::{Day, Hour, Reading, Station};
 pub use error::FetchError;

@@ -12,8 +12,8 @@ use super::limit::RateLimit;
 use super::settings::CallLimit;
 use crate::progress::Progress;
 use crate::runtime::on_one_thread;
-use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How a [`WeatherClient`] behaves.
@@ -269,10 +270,7 @@ impl WeatherClient {
 
     /// The days as they arrive, each with its date, or what failed. A date that is given twice is
     /// fetched once. Dropping the stream cancels what is left.
-    pub fn results(
-        &self,
-        dates: Vec<String>,
-    ) -> BoxStream<'static, (String, Result<Day, FetchError>)> {
+    pub fn results(&self, dates: Vec<String>) -> Results {
         let mut seen = HashSet::new();
         let once = dates
             .into_iter()
@@ -286,7 +284,25 @@ impl WeatherClient {
             }
         });
         let at_once = self.inner.settings.in_flight.max(1);
-        fetches.buffer_unordered(at_once).boxed()
+        Results(fetches.buffer_unordered(at_once).boxed())
+    }
+}
+
+/// The days as they arrive; see [`WeatherClient::results`]. It has a name so that a cell can keep
+/// it in a variable.
+pub struct Results(BoxStream<'static, (String, Result<Day, FetchError>)>);
+
+impl Stream for Results {
+    type Item = (String, Result<Day, FetchError>);
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+impl std::fmt::Debug for Results {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Results, as they arrive")
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Reading {
     /// The station's place in [`Day::stations`].
     pub station: u16,
     /// Degrees Celsius.
-    pub celsius: f32,
+    pub celsius: f64,
 }
 
 /// All readings of one date, in the order of time.
@@ -81,7 +81,7 @@ impl Day {
             .readings
             .iter()
             .filter(|reading| usize::from(reading.station) == index);
-        let point = |r: &Reading| (f64::from(r.minute) / 60.0, f64::from(r.celsius));
+        let point = |r: &Reading| (f64::from(r.minute) / 60.0, r.celsius);
         Some(of_it.map(point).collect())
     }
 
@@ -116,7 +116,7 @@ fn summary<'a>(readings: impl Iterator<Item = &'a Reading>) -> Option<Hour> {
         count: 0,
     };
     let sum = readings.fold(empty, |sum, reading| {
-        let celsius = f64::from(reading.celsius);
+        let celsius = reading.celsius;
         Hour {
             mean: sum.mean + celsius,
             min: sum.min.min(celsius),

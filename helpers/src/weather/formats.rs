@@ -69,7 +69,7 @@ struct Item<'a> {
 struct ReadingIn<'a> {
     #[serde(borrow, alias = "stationId")]
     station_id: Cow<'a, str>,
-    value: Option<f32>,
+    value: Option<f64>,
 }
 
 /// A day from a whole answer of version 1, or from one of version 2 that has but one page.
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(day.line("S106").unwrap()[1], (839.0 / 60.0, 31.5));
         assert!(day.line("S1").is_none());
         let hours = day.hours();
-        assert!((hours[0].unwrap().mean - 27.1).abs() < 1e-6);
+        assert!((hours[0].unwrap().mean - 27.1).abs() < 1e-9);
         assert_eq!(hours[13].unwrap().max, 31.5);
         assert!(hours[5].is_none() && day.hourly_means()[5].is_nan());
         assert_eq!(day.summary().unwrap().count, 3);
