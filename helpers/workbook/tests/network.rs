@@ -98,6 +98,36 @@ fn both_versions_and_both_clients_bring_the_same_day() {
 }
 
 #[test]
+fn other_paths() {
+    let server = start(faulty(Faults::default()));
+    let answer = |path: &str| {
+        on_one_thread(async {
+            let url = format!("{}{path}", server.url());
+            let response = client().get(url).send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        })
+    };
+    let temperatures = "/v1/environment/air-temperature";
+    assert_eq!(answer(&format!("{temperatures}?date=2020-09-06")).0, 200);
+    assert_eq!(answer(&format!("{temperatures}?date=2020-02-30")).0, 400);
+    assert_eq!(answer(temperatures).0, 400);
+    assert_eq!(answer("/v1/environment/rainfall?date=2020-09-06").0, 404);
+    // For programs that did not start the server, such as Python's.
+    let log: ServerLog = helpers::serde_json::from_str(&answer("/log").1).unwrap();
+    assert_eq!(log, server.log().unwrap());
+    assert_eq!(log.requests, 1);
+
+    let once = ClientSettings {
+        retries: 3,
+        ..hasty(&server)
+    };
+    let client = WeatherClient::new(once).unwrap();
+    let failed = client.fetch_blocking(&["yesterday".to_owned()]).failed;
+    assert_eq!(failed["yesterday"].kind(), "status 400");
+    assert_eq!(client.requests(), 1, "it is no better a second time");
+}
+
+#[test]
 fn thousands_of_requests_are_no_burden() {
     use futures_util::StreamExt;
     let server = start(ServerSettings::default());
