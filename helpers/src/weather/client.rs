@@ -308,7 +308,7 @@ impl std::fmt::Debug for Results {
 
 /// How much longer a window of the client is than the service's.
 fn margin(window: Duration) -> Duration {
-    (window / 50).max(Duration::from_millis(30))
+    (window / 50).max(Duration::from_millis(50))
 }
 
 /// A day has fewer pages; a service that always has one more must not keep us for ever.
