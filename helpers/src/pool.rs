@@ -313,10 +313,7 @@ impl<'p> Calls<'p> {
     {
         let mut results = Vec::new();
         for (index, result) in self.map_unordered(f, items) {
-            if results.len() <= index {
-                results.resize_with(index + 1, || None);
-            }
-            results[index] = Some(result);
+            put(&mut results, index, result);
         }
         results.into_iter().flatten().collect()
     }
@@ -338,10 +335,7 @@ impl<'p> Calls<'p> {
     {
         let mut results = Vec::new();
         for (index, result) in self.map_unordered(f, items) {
-            if results.len() <= index {
-                results.resize_with(index + 1, || None);
-            }
-            results[index] = Some(result?);
+            put(&mut results, index, result?);
         }
         Ok(results.into_iter().flatten().collect())
     }
@@ -383,6 +377,14 @@ impl<'p> Calls<'p> {
             results,
         }
     }
+}
+
+/// Puts what has arrived at its item's place.
+fn put<T>(results: &mut Vec<Option<T>>, index: usize, value: T) {
+    if results.len() <= index {
+        results.resize_with(index + 1, || None);
+    }
+    results[index] = Some(value);
 }
 
 /// One call of `map` or `submit`: what its jobs have in common.
