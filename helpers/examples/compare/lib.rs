@@ -4,16 +4,18 @@
 //! slower for all of them. Ratios are taken round by round.
 //!
 //! This is a shared object because a process pool runs functions of shared objects only. The
-//! hidden command `workbook measure` opens it and calls one of the two functions below.
+//! hidden command `workbook measure` opens it and calls one of the functions below.
 //!
 //! | module | idea |
 //! |---|---|
 //! | [`images`] | thumbnails of X-rays |
+//! | [`network`] | many requests at a time |
 //! | [`pool`] | what it costs to hand items to other processes |
 //! | [`session`] | the rounds, the marks, and what every report says |
 //! | [`peer`] | Python, in a process of its own |
 
 mod images;
+mod network;
 mod peer;
 mod pool;
 mod session;
@@ -25,6 +27,12 @@ use std::fmt::Display;
 #[unsafe(no_mangle)]
 pub extern "C" fn compare_images(runs: u32, json: bool) -> c_int {
     show(images::compare(runs as usize), json, images::Report::json)
+}
+
+/// `cargo workbook compare network`, likewise.
+#[unsafe(no_mangle)]
+pub extern "C" fn compare_network(runs: u32, json: bool) -> c_int {
+    show(network::compare(runs as usize), json, network::Report::json)
 }
 
 /// `cargo workbook compare pool`, likewise.

@@ -1,7 +1,8 @@
 """Keeps one library ready. Requests and answers are JSON, a line each.
 
-The first request says what to be: an image library and its files, or a pool of processes, or both.
-The answer is the library's version. What comes then is told at `Images` and `Pool`.
+The first request says what to be: an image library and its files, or a pool of processes, or both,
+or an HTTP client. The answer is the library's version. What comes then is told at `Images`, `Pool`
+and `Network`.
 """
 
 import json
@@ -196,11 +197,101 @@ class Pool:
         self.pool = None
 
 
+def readings(day):
+    return sum(len(item["readings"]) for item in day["items"])
+
+
+def requests_in_threads():
+    from concurrent.futures import ThreadPoolExecutor
+
+    import requests
+
+    def fetch(urls, in_flight):
+        with requests.Session() as session, ThreadPoolExecutor(in_flight) as executor:
+            # No proxies.
+            session.trust_env = False
+            session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=in_flight))
+
+            def fetch_one(url):
+                response = session.get(url, timeout=30)
+                response.raise_for_status()
+                return readings(response.json())
+
+            return list(executor.map(fetch_one, urls))
+
+    return f"requests {requests.__version__}", fetch
+
+
+def httpx_client():
+    import asyncio
+
+    import httpx
+
+    async def fetch(urls, in_flight):
+        limits = httpx.Limits(max_connections=in_flight)
+        async with httpx.AsyncClient(limits=limits, timeout=30, trust_env=False) as client:
+
+            async def fetch_one(url):
+                response = await client.get(url)
+                response.raise_for_status()
+                return readings(response.json())
+
+            return await asyncio.gather(*map(fetch_one, urls))
+
+    return f"httpx {httpx.__version__}", lambda *args: asyncio.run(fetch(*args))
+
+
+def aiohttp_client():
+    import asyncio
+
+    import aiohttp
+
+    async def fetch(urls, in_flight):
+        connector = aiohttp.TCPConnector(limit=in_flight)
+        async with aiohttp.ClientSession(connector=connector, raise_for_status=True) as session:
+
+            async def fetch_one(url):
+                async with session.get(url) as response:
+                    return readings(await response.json())
+
+            return await asyncio.gather(*map(fetch_one, urls))
+
+    return f"aiohttp {aiohttp.__version__}", lambda *args: asyncio.run(fetch(*args))
+
+
+class Network:
+    """Each request has the address of a day without its date, dates, and how many to ask for at a
+    time. The answer is the seconds that it took, and how many readings came."""
+
+    def __init__(self, request):
+        clients = {
+            "requests": requests_in_threads,
+            "httpx": httpx_client,
+            "aiohttp": aiohttp_client,
+        }
+        self.version, self.fetch = clients[request["client"]]()
+
+    def answer(self, request):
+        urls = [request["url"] + date for date in request["dates"]]
+        start = time.perf_counter()
+        counts = self.fetch(urls, request["in_flight"])
+        return [time.perf_counter() - start, sum(counts)]
+
+    def end(self):
+        pass
+
+
+def kind(request):
+    if "client" in request:
+        return Network
+    return Images if "library" in request else Pool
+
+
 def main():
     # Ctrl-C ends all processes; a traceback from each would only hide why.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     request = json.loads(sys.stdin.readline())
-    peer = Images(request) if "library" in request else Pool(request)
+    peer = kind(request)(request)
     reply(peer.version)
     try:
         for line in sys.stdin:

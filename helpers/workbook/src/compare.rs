@@ -17,12 +17,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// The libraries to compare with.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 8] = [
     "pillow>=12,<14",
     "opencv-python-headless>=4.10,<6",
     "pyvips[binary]>=3,<4",
     "numpy>=2,<3",
     "joblib>=1.4,<2",
+    "requests>=2.31,<3",
+    "httpx>=0.27,<1",
+    "aiohttp>=3.9,<4",
 ];
 
 #[derive(clap::Subcommand)]
@@ -34,6 +37,13 @@ pub enum What {
     /// ProcessPoolExecutor and of joblib, and ours by rayon and in processes, on all cores. A mark
     /// that is not met is said plainly but is no error: a busy machine must not fail anything.
     Images(Rounds),
+    /// Many requests at a time: threads and tokio, Python's requests, httpx and aiohttp
+    ///
+    /// 100 days that the server answers after 200 ms, then 5,000 small ones after 50 ms, from a
+    /// weather server on this machine. Every client runs once in every round, but one request at a
+    /// time, which takes 20 s, in one round only. A mark that is not met is no error.
+    #[command(mut_arg("runs", |runs| runs.default_value("3")))]
+    Network(Rounds),
     /// What handing work to processes costs: Python's ProcessPoolExecutor, joblib and ours
     ///
     /// Two workers each: their start, small items one by one and in chunks, large results. Every
@@ -65,6 +75,7 @@ impl What {
     fn parts(&self) -> (&'static str, &Rounds) {
         match self {
             What::Images(rounds) => ("images", rounds),
+            What::Network(rounds) => ("network", rounds),
             What::Pool(rounds) => ("pool", rounds),
         }
     }
@@ -81,7 +92,7 @@ pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
         .args([name, "--runs"])
         .arg(rounds.runs.to_string())
         .env("WORKBOOK_PYTHON", environment.python())
-        // What the workers of the process pool run.
+        // What the workers of the process pool run, and the weather server.
         .env("WORKBOOK_PROGRAM", crate::this_program()?)
         .env_remove("PYTHONHOME")
         .stdin(Stdio::null());

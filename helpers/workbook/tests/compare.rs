@@ -59,6 +59,22 @@ fn the_pool_is_measured_without_python() {
 }
 
 #[test]
+fn the_network_is_measured_without_python() {
+    let document = measure("network");
+    expect_no_python(&document, 4);
+    let variants = document["variants"].as_array().unwrap();
+    assert_eq!(variants.len(), 4);
+    for variant in variants {
+        // No answer comes before its latency is over.
+        let ideal = variant["ideal_seconds"].as_f64();
+        assert!(variant["median_seconds"].as_f64() >= ideal, "{variant}");
+    }
+    let states = texts(&document["marks"], "state");
+    assert_eq!(states.len(), 4);
+    assert_eq!(states[3], "cannot tell", "there is no aiohttp to beat");
+}
+
+#[test]
 fn all_ways_to_resize_make_the_same_pixels_without_python() {
     let document = measure("images");
     let on_all_cores = std::thread::available_parallelism().unwrap().get() > 1;
