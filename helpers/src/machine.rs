@@ -82,7 +82,7 @@ pub fn today() -> String {
 ///
 /// The algorithm is Howard Hinnant's `civil_from_days`
 /// (<https://howardhinnant.github.io/date_algorithms.html>).
-fn civil_date(days: i64) -> (i64, usize, i64) {
+pub(crate) fn civil_date(days: i64) -> (i64, usize, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);

@@ -3,6 +3,7 @@
 //! One run is not a measurement. [`Comparison::measure`] warms up, repeats, keeps every run, and
 //! checks that every variant computed the same result, because a fast wrong answer is no answer.
 
+use crate::runtime::on_fresh_thread;
 use std::fmt;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -222,13 +223,7 @@ impl<T: Send + PartialEq> Comparison<T> {
     /// If the work panics, or if its result differs from the first variant's.
     pub fn measure(&mut self, name: &str, mut work: impl FnMut() -> T + Send) -> &Timing {
         let runs = self.runs;
-        let (timing, result) = std::thread::scope(|scope| {
-            let worker = scope.spawn(move || time(name, runs, &mut work));
-            match worker.join() {
-                Ok(outcome) => outcome,
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        });
+        let (timing, result) = on_fresh_thread(|| time(name, runs, &mut work));
         match &self.expected {
             Some((first, value)) if *first != name => assert!(
                 *value == result,

@@ -45,8 +45,7 @@ pub fn peak_memory<T>(work: impl FnOnce() -> T) -> (T, u64) {
 /// Memory of this process that really holds something now, in bytes; on systems without
 /// `/proc` its peak so far.
 pub fn memory_now() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    parse_line(&status, "VmRSS:").unwrap_or_else(highest_ever)
+    in_status("VmRSS:")
 }
 
 /// Memory that was freed but kept by the allocator would be used again without being counted.
@@ -65,8 +64,13 @@ fn set_back_peak() -> io::Result<()> {
 
 /// The peak since [`set_back_peak`], in bytes.
 fn highest_since_set_back() -> u64 {
+    in_status("VmHWM:")
+}
+
+/// A line of what the system says of this process, in bytes; without it the peak so far.
+fn in_status(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    parse_line(&status, "VmHWM:").unwrap_or_else(highest_ever)
+    parse_line(&status, name).unwrap_or_else(highest_ever)
 }
 
 /// A line such as `VmHWM:    51234 kB`, in bytes.

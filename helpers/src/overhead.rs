@@ -2,6 +2,7 @@
 //! and which processor a thread is on.
 
 use crate::measure::Timing;
+use crate::runtime::on_fresh_thread;
 use std::io::{self, Read, Write, pipe};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -34,13 +35,7 @@ pub fn price(name: &str, times: u32, all: &mut (dyn FnMut() + Send)) -> Timing {
         all();
         start.elapsed().as_secs_f64() / f64::from(times)
     };
-    let runs: Vec<f64> = thread::scope(|scope| {
-        let timer = scope.spawn(|| (0..6).map(run).skip(1).collect());
-        match timer.join() {
-            Ok(runs) => runs,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    });
+    let runs: Vec<f64> = on_fresh_thread(|| (0..6).map(run).skip(1).collect());
     let timing = Timing {
         name: name.to_owned(),
         wall: runs,

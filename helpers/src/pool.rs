@@ -545,9 +545,7 @@ where
         let least = 2 * workers * self.chunk_size;
         match self.call.largest_seen.load(Ordering::Relaxed) {
             0 => least,
-            largest => {
-                (ON_THE_WAY / largest).clamp(least.min(2 * workers), least.max(256 * workers))
-            }
+            largest => (ON_THE_WAY / largest).clamp(2 * workers, least.max(256 * workers)),
         }
     }
 

@@ -2,6 +2,7 @@
 //! are parts of it.
 
 use crate::paths::{root, shown};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +24,14 @@ pub fn program() -> Result<PathBuf, String> {
         None => build()?,
     };
     Ok(found.insert(program).clone())
+}
+
+/// A command to start a process of the notebook's with. Without the variable that this takes away,
+/// a program would believe to be the kernel's own child.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("EVCXR_IS_RUNTIME");
+    command
 }
 
 fn build() -> Result<PathBuf, String> {

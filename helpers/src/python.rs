@@ -5,12 +5,13 @@
 //! every run kept, the result compared.
 
 use crate::measure::{Comparison, Timing};
+use crate::program::command;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const HARNESS: &str = include_str!("python_harness.py");
@@ -179,10 +180,8 @@ fn call(request: &Value) -> Result<Value, PythonError> {
     let python = interpreter();
     let absent =
         |error: std::io::Error| PythonError::Absent(format!("{}: {error}", python.display()));
-    let mut child = Command::new(&python)
+    let mut child = command(&python)
         .args(["-c", HARNESS])
-        // The kernel's variables would make a child think that it is the kernel.
-        .env_remove("EVCXR_IS_RUNTIME")
         .env_remove("PYTHONPATH")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

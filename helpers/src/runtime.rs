@@ -77,17 +77,12 @@ fn run<T: Send>(builder: Builder, future: impl Future<Output = T> + Send) -> T {
 }
 
 fn block(mut builder: Builder, future: Pin<Box<dyn Future<Output = ()> + Send + '_>>) {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(move || {
-            let runtime = builder
-                .enable_all()
-                .build()
-                .expect("the system gives tokio its threads and timers");
-            runtime.block_on(future);
-        });
-        if let Err(panic) = thread.join() {
-            std::panic::resume_unwind(panic);
-        }
+    on_fresh_thread(move || {
+        let runtime = builder
+            .enable_all()
+            .build()
+            .expect("the system gives tokio its threads and timers");
+        runtime.block_on(future);
     });
 }
 

@@ -11,6 +11,7 @@
 //! | [`chance`] | chance that can be repeated |
 //! | [`dates`] | days of the calendar |
 //! | [`day`] | one day's readings, and what can be asked of them |
+//! | [`files`] | how many connections a process can have |
 //! | [`formats`] | versions 1 and 2 of the format |
 //! | [`error`] | why a day could not be fetched, and whether to try again |
 //! | [`fetch`] | one day, by one request |
@@ -27,6 +28,7 @@ mod dates;
 mod day;
 mod error;
 mod fetch;
+mod files;
 mod formats;
 mod keep;
 mod limit;

@@ -269,8 +269,7 @@ fn one_by_one(job: &Job, tried: bool) -> Vec<Job> {
             let item = wire::take(&mut items)?;
             let mut frame = Vec::with_capacity(8 + item.len());
             wire::begin(&mut frame);
-            frame.extend_from_slice(&(item.len() as u32).to_le_bytes());
-            frame.extend_from_slice(item);
+            wire::append_part(item, &mut frame);
             wire::finish(&mut frame);
             Some(Job {
                 task: job.task.clone(),

@@ -15,9 +15,11 @@ use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::LazyLock;
 
 /// What the worker's program calls: the socket, and the largest item and result in bytes. The
 /// answer is 0 where another function shall be loaded, 1 at the end.
@@ -65,7 +67,10 @@ fn place(entry: Entry, largest: usize) -> Result<Place, String> {
         .to_bytes()
         .to_vec();
     let file = Path::new(OsStr::from_bytes(&object));
-    if is_program(file) {
+    let identity = identity(file);
+    // glibc gives the program's own name as it was typed, which need not be a path.
+    let typed = !object.contains(&b'/');
+    if typed || identity == *PROGRAM {
         return Err(
             "this function is part of an ordinary program, which no other process can open. \
              A process pool runs functions of notebook cells and of shared objects (a crate of \
@@ -73,7 +78,7 @@ fn place(entry: Entry, largest: usize) -> Result<Place, String> {
                 .to_owned(),
         );
     }
-    if !file.exists() {
+    if identity.is_none() {
         return Err(format!(
             "{}, which holds this function, is no longer there; run its cell again",
             file.display()
@@ -91,12 +96,15 @@ fn place(entry: Entry, largest: usize) -> Result<Place, String> {
     })
 }
 
-fn is_program(object: &Path) -> bool {
-    let program = std::env::current_exe().and_then(|path| path.canonicalize());
-    // glibc gives the program's own name as it was typed, which need not be a path.
-    let typed = !object.as_os_str().as_bytes().contains(&b'/');
-    typed || object.canonicalize().ok() == program.ok()
+/// Which file a path leads to: device and inode. `None` where it leads nowhere.
+fn identity(file: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
+
+/// The identity of this process's program. Asked for once, as every call of a pool compares it.
+static PROGRAM: LazyLock<Option<(u64, u64)>> =
+    LazyLock::new(|| identity(&std::env::current_exe().ok()?));
 
 /// Runs in the worker: `F` for each item, until the socket ends or another function is wanted.
 extern "C" fn entry<A, R, F>(socket: c_int, largest: u64) -> c_int

@@ -120,8 +120,13 @@ pub fn result<R: DeserializeOwned + 'static>(encoded: &[u8]) -> postcard::Result
 /// Appends a text (an error's) as an answer.
 pub fn append_text(tag: Tag, text: &str, frame: &mut Vec<u8>) {
     frame.push(tag as u8);
-    frame.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    frame.extend_from_slice(text.as_bytes());
+    append_part(text.as_bytes(), frame);
+}
+
+/// Appends bytes with their length before them: what [`take`] takes.
+pub fn append_part(part: &[u8], frame: &mut Vec<u8>) {
+    frame.extend_from_slice(&(part.len() as u32).to_le_bytes());
+    frame.extend_from_slice(part);
 }
 
 /// Takes the first part with a length before it; `None` where there is none.

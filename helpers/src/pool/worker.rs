@@ -2,12 +2,13 @@
 
 use super::error::Death;
 use super::load::{LOADED, Place, READY};
-use super::wire::{ANOTHER_FUNCTION, Frames, Received};
+use super::wire::{ANOTHER_FUNCTION, Frames, Received, append_part};
+use crate::program::command;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a read waits before its caller can look at clocks and cancellations.
@@ -49,10 +50,8 @@ impl Worker {
         socket.set_write_timeout(Some(TICK))?;
         output.set_nonblocking(true)?;
         let far_output = OwnedFd::from(far_output);
-        let child = Command::new(program)
+        let child = command(program)
             .arg("worker")
-            // With it a process believes to be the kernel's own child.
-            .env_remove("EVCXR_IS_RUNTIME")
             .stdin(Stdio::from(OwnedFd::from(far_end)))
             .stdout(Stdio::from(far_output.try_clone()?))
             .stderr(Stdio::from(far_output))
@@ -92,9 +91,8 @@ impl Worker {
             self.send(&ANOTHER_FUNCTION.to_le_bytes(), || false)?;
         }
         self.expect(READY)?;
-        let message = function.to_bytes();
-        let mut frame = (message.len() as u32).to_le_bytes().to_vec();
-        frame.extend_from_slice(&message);
+        let mut frame = Vec::new();
+        append_part(&function.to_bytes(), &mut frame);
         self.send(&frame, || false)?;
         self.expect(LOADED)?;
         self.function = Some(function.clone());

@@ -1,6 +1,7 @@
 //! Days of the calendar, as texts `YYYY-MM-DD`. Shared by helpers and the weather server, so it
-//! needs only std.
+//! needs only std and the module `machine`, which they share too.
 
+use crate::machine::civil_date;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// So many dates in a row, from `first` on.
@@ -44,15 +45,7 @@ pub fn days_since_1970(date: &str) -> Option<i64> {
 
 /// The date so many days after 1970-01-01.
 pub fn text(days: i64) -> String {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let years = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * years + years / 4 - years / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = 400 * era + years + i64::from(month <= 2);
+    let (year, month, day) = civil_date(days);
     format!("{year:04}-{month:02}-{day:02}")
 }
 

@@ -1,10 +1,11 @@
 //! Starts and stops a weather server, a process of its own.
 
+use super::files::allow_files;
 use super::settings::{Reply, Request, ServerLog, ServerSettings};
-use crate::program::program;
+use crate::program::{command, program};
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 /// A weather server on 127.0.0.1. Dropping it stops it, and so does the end of the notebook,
@@ -18,14 +19,16 @@ use std::sync::{Mutex, PoisonError};
 pub struct WeatherServer {
     child: Child,
     port: u16,
-    /// `None` only while it is being dropped.
-    pipes: Mutex<Option<Pipes>>,
+    pipes: Mutex<Pipes>,
 }
 
 struct Pipes {
     orders: ChildStdin,
     replies: BufReader<ChildStdout>,
 }
+
+/// How many connections to it this process can have, about.
+const FILES: u64 = 8 * 1024;
 
 /// Why there is no weather server, or none any more.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,26 +65,28 @@ impl WeatherServer {
     /// See [`WeatherError`]; each says what to do.
     pub fn start(settings: ServerSettings) -> Result<WeatherServer, WeatherError> {
         let program = program().map_err(WeatherError::NoProgram)?;
-        more_files();
+        allow_files(FILES);
         let not_started = |why: String| WeatherError::NotStarted(why);
-        let mut child = Command::new(program)
+        let mut child = command(program)
             .arg("weather-server")
-            // With it a process believes to be the kernel's own child.
-            .env_remove("EVCXR_IS_RUNTIME")
             // Its input: the server ends when that does, also when this process is killed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| not_started(error.to_string()))?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (orders, replies) = child
+            .stdin
+            .take()
+            .zip(child.stdout.take())
+            .ok_or_else(|| not_started("it has no pipes".to_owned()))?;
         let mut server = WeatherServer {
             child,
             port: 0,
-            pipes: Mutex::new(pipes.map(|(orders, replies)| Pipes {
+            pipes: Mutex::new(Pipes {
                 orders,
                 replies: BufReader::new(replies),
-            })),
+            }),
         };
         server.port = match server.ask(&Request::Change(settings)) {
             Ok(Reply::Changed { port }) => port,
@@ -134,7 +139,7 @@ impl WeatherServer {
     /// [`WeatherError::Gone`].
     pub fn change(&self, settings: ServerSettings) -> Result<(), WeatherError> {
         match self.ask(&Request::Change(settings))? {
-            Reply::Changed { .. } => self.reset_log(),
+            Reply::Changed { .. } => Ok(()),
             other => Err(unexpected(&other)),
         }
     }
@@ -142,7 +147,6 @@ impl WeatherServer {
     fn ask(&self, request: &Request) -> Result<Reply, WeatherError> {
         let gone = |why: String| WeatherError::Gone(why);
         let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
-        let pipes = pipes.as_mut().ok_or_else(|| gone("stopped".into()))?;
         let mut line = serde_json::to_vec(request).map_err(|e| gone(e.to_string()))?;
         line.push(b'\n');
         pipes
@@ -173,22 +177,5 @@ impl Drop for WeatherServer {
         // An error means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Every connection takes a file of the system's, on this side too. Often 1,024 are allowed unless
-/// a process asks for more, and 1,000 requests at once come near to that.
-fn more_files() {
-    const ENOUGH: libc::rlim_t = 8192;
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: both calls only read or write `limit`.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && limit.rlim_cur < ENOUGH {
-            limit.rlim_cur = limit.rlim_max.min(ENOUGH);
-            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-        }
     }
 }

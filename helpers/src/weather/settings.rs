@@ -136,7 +136,7 @@ impl Faults {
 /// A line of the server's input.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Request {
-    /// Behave like this from now on. The log stays; attempts are counted anew.
+    /// Behave like this from now on, with an empty log as after a reset.
     Change(ServerSettings),
     /// Tell the log.
     Log,

@@ -6,8 +6,10 @@
 //! stays small.
 
 use crate::environment::{self, Environment};
+use crate::kernel::{PROGRAM_VARIABLE, PYTHON_VARIABLE};
 use crate::layout::Layout;
 use crate::setup;
+use crate::worker;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::ffi::{CStr, CString, OsString, c_int};
@@ -91,9 +93,8 @@ pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
         .arg(build(layout)?)
         .args([name, "--runs"])
         .arg(rounds.runs.to_string())
-        .env("WORKBOOK_PYTHON", environment.python())
-        // What the workers of the process pool run, and the weather server.
-        .env("WORKBOOK_PROGRAM", crate::this_program()?)
+        .env(PYTHON_VARIABLE, environment.python())
+        .env(PROGRAM_VARIABLE, crate::this_program()?)
         .env_remove("PYTHONHOME")
         .stdin(Stdio::null());
     if rounds.json {
@@ -159,15 +160,10 @@ type Comparison = extern "C" fn(u32, bool) -> c_int;
 
 fn function_in(object: &Path, symbol: &CStr) -> Result<Comparison> {
     let file = CString::new(object.as_os_str().as_bytes())?;
-    // SAFETY: opening runs the object's initialisers, and a Rust library has none that do harm.
-    // It is never closed: its functions stay valid. dlsym only looks up a name in it.
-    let address = unsafe {
-        let handle = libc::dlopen(file.as_ptr(), libc::RTLD_NOW);
-        if handle.is_null() {
-            bail!("{} cannot be opened", object.display());
-        }
-        libc::dlsym(handle, symbol.as_ptr())
-    };
+    let handle =
+        worker::open(&file).with_context(|| format!("{} cannot be opened", object.display()))?;
+    // SAFETY: it only looks up a name in an object that is open.
+    let address = unsafe { libc::dlsym(handle, symbol.as_ptr()) };
     if address.is_null() {
         bail!("{} does not compare that", object.display());
     }

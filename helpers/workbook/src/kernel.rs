@@ -22,10 +22,10 @@ const COPY: &str = "project";
 pub const FOLDER_VARIABLE: &str = "WORKBOOK_KERNEL_FOLDER";
 
 /// The workbook's own Python, for helpers, which runs Python's side of comparisons in it.
-const PYTHON_VARIABLE: &str = "WORKBOOK_PYTHON";
+pub const PYTHON_VARIABLE: &str = "WORKBOOK_PYTHON";
 
-/// This program, for helpers, whose process pools run its workers.
-const PROGRAM_VARIABLE: &str = "WORKBOOK_PROGRAM";
+/// This program, for helpers: the workers of process pools and the weather server are parts of it.
+pub const PROGRAM_VARIABLE: &str = "WORKBOOK_PROGRAM";
 
 #[derive(clap::Args)]
 pub struct Arguments {

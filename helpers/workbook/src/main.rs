@@ -50,6 +50,8 @@ mod chance;
 #[path = "../../src/weather/dates.rs"]
 #[allow(dead_code)]
 mod dates;
+#[path = "../../src/weather/files.rs"]
+mod files;
 #[path = "../../src/weather/settings.rs"]
 #[allow(dead_code)]
 mod settings;

@@ -15,6 +15,7 @@ mod body;
 mod readings;
 mod state;
 
+use crate::files::allow_files;
 use crate::settings::{Reply, Request as Order, ServerSettings};
 use anyhow::{Context, Result};
 use body::Answer;
@@ -37,13 +38,16 @@ const VERSION_2: &str = "/v2/real-time/api/air-temperature";
 /// How many connections may wait to be accepted; a herd of clients must not be turned away.
 const BACKLOG: u32 = 4096;
 
+/// How many connections it can have, about.
+const FILES: u64 = 16 * 1024;
+
 /// tokio's timer rounds up to its next tick of a millisecond, and a crowd of answers that are due at
 /// one tick goes out one by one. On average this makes up for it.
 const TICK: Duration = Duration::from_millis(1);
 
 /// Serves until the input ends.
 pub fn serve() -> Result<ExitCode> {
-    more_files();
+    allow_files(FILES);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -65,21 +69,6 @@ fn listen() -> Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     socket.listen(BACKLOG).context("no free port on 127.0.0.1")
-}
-
-/// Every connection takes a file of the system's; often 1,024 are allowed unless one asks.
-fn more_files() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: both calls only read or write `limit`.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max.min(16 * 1024).max(limit.rlim_cur);
-            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-        }
-    }
 }
 
 /// Does what each line of input says and answers it by a line of output.

@@ -97,12 +97,7 @@ fn receive(socket: &mut UnixStream) -> Result<Option<Vec<u8>>> {
 fn load(place: &Place) -> Result<Entry> {
     let name = String::from_utf8_lossy(&place.object).into_owned();
     let object = CString::new(place.object.clone())?;
-    // SAFETY: opening runs the object's initialisers, as it did in the notebook, which has the
-    // same object open. It is never closed: its functions stay valid.
-    let handle = unsafe { libc::dlopen(object.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-    if handle.is_null() {
-        bail!("a worker cannot open {name}: {}", last_error());
-    }
+    let handle = open(&object).with_context(|| format!("a worker cannot open {name}"))?;
     let base = base_of(handle, &object)
         .ok_or_else(|| anyhow!("the system does not say where {name} was loaded"))?;
     let address = base.wrapping_add(place.offset as usize);
@@ -119,6 +114,17 @@ fn load(place: &Place) -> Result<Entry> {
     // SAFETY: the notebook found this offset for a function of this type in the same object, and
     // the bytes there are that function's first ones.
     Ok(unsafe { std::mem::transmute::<*const c_void, Entry>(address) })
+}
+
+/// Opens a shared object, for good: its functions stay valid. The error is the system's.
+pub fn open(object: &CStr) -> Result<*mut c_void> {
+    // SAFETY: opening runs the object's initialisers. It is a Rust library, such as a notebook has
+    // open already or this project builds, and these have none that do harm.
+    let handle = unsafe { libc::dlopen(object.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    match handle.is_null() {
+        true => Err(anyhow!(last_error())),
+        false => Ok(handle),
+    }
 }
 
 fn last_error() -> String {

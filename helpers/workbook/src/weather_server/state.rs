@@ -110,19 +110,13 @@ impl Server {
     pub fn change(&self, settings: ServerSettings) {
         let mut state = self.state();
         state.settings = settings;
-        state.attempts.clear();
-        state.calls.clear();
         state.bodies.clear();
         state.cached = 0;
+        state.reset();
     }
 
     pub fn reset(&self) {
-        let mut state = self.state();
-        state.start = Instant::now();
-        state.era += 1;
-        state.log = ServerLog::default();
-        state.attempts.clear();
-        state.calls.clear();
+        self.state().reset();
     }
 
     pub fn log(&self) -> ServerLog {
@@ -150,6 +144,14 @@ impl Server {
 }
 
 impl State {
+    fn reset(&mut self) {
+        self.start = Instant::now();
+        self.era += 1;
+        self.log = ServerLog::default();
+        self.attempts.clear();
+        self.calls.clear();
+    }
+
     fn make(&self, asked: &Asked) -> String {
         let (seed, interval) = (self.settings.seed, self.settings.interval_minutes);
         let before = self

@@ -56,9 +56,10 @@ impl Facts {
     }
 }
 
-/// Two kernels at the same time, with different code, and a process pool each. Tokio tasks in successive `.await` cells
-/// and a rayon pool in a variable need one copy of both crates per kernel; crates that a reader
-/// adds in mid-notebook must not rebuild helpers, which would cost the variables.
+/// Two kernels at the same time, with different code, and a process pool each. Tokio tasks in
+/// successive `.await` cells and a rayon pool in a variable need one copy of both crates per
+/// kernel; crates that a reader adds in mid-notebook must not rebuild helpers, which would cost
+/// the variables.
 #[test]
 fn two_kernels_at_once_share_nothing() {
     let (first, second) = (Facts::new(), Facts::new());
