@@ -25,12 +25,15 @@
 //! | [`resize`] | one X-ray file to a small grey thumbnail |
 //! | [`size`] | how much data the chapters work on |
 //! | [`weather`] | a weather service on this machine, and clients for it and for the real one |
+//! | [`cluster`] | a cluster of processes on this machine, for chapter 07 |
+//! | [`shell`] | a command line, for tools that are programs |
 //! | [`pool`] | processes that run functions which a cell defines |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
 pub mod amdahl;
 pub mod cafe;
 pub mod check;
+pub mod cluster;
 pub mod display;
 pub mod figures;
 pub mod machine;
@@ -46,6 +49,7 @@ pub mod python;
 pub mod record;
 pub mod resize;
 pub mod runtime;
+pub mod shell;
 pub mod size;
 mod tls;
 pub mod weather;

@@ -3,6 +3,7 @@
 pub use crate::amdahl::*;
 pub use crate::cafe::*;
 pub use crate::check::*;
+pub use crate::cluster::*;
 pub use crate::display::*;
 pub use crate::figures::*;
 pub use crate::machine::*;
@@ -15,6 +16,7 @@ pub use crate::python::*;
 pub use crate::record::*;
 pub use crate::resize::*;
 pub use crate::runtime::*;
+pub use crate::shell::*;
 pub use crate::size::*;
 pub use crate::weather::*;
 pub use crate::xrays::*;

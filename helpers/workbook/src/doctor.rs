@@ -1,6 +1,7 @@
 //! `cargo workbook doctor`: what is installed, what is missing, and the command that mends it.
 
 use crate::clean::disk_use;
+use crate::cluster;
 use crate::environment::{self, Environment};
 use crate::layout::Layout;
 use crate::machine::machine;
@@ -36,6 +37,7 @@ pub fn doctor(layout: &Layout) -> Result<ExitCode> {
             println!("✗ {name:<18} {mend}");
         }
     })?;
+    print_cluster(layout);
     print_settings();
     print_disk(layout);
     Ok(if missing == 0 {
@@ -120,6 +122,27 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
     Ok(())
 }
 
+/// What only chapter 07 uses; without it most of the chapter runs all the same.
+fn print_cluster(layout: &Layout) {
+    let line = |name: &str, found: Result<String, String>| match found {
+        Ok(what) => println!("✓ {name:<18} {what}"),
+        Err(mend) => println!("– {name:<18} {mend}"),
+    };
+    println!("\nfor chapter 07");
+    let build = "`cargo workbook setup --cluster` builds them";
+    line(
+        "cluster programs",
+        match cluster::state(layout) {
+            Some(true) => Ok(layout.cluster().join("bin").display().to_string()),
+            Some(false) => Err(format!("out of date; {build}")),
+            None => Err(format!("not built; {build}")),
+        },
+    );
+    for tool in cluster::TOOLS {
+        line(tool, cluster::tool_version(tool));
+    }
+}
+
 fn print_settings() {
     println!("\nsettings (environment variables)");
     for (name, default) in SETTINGS {
@@ -139,6 +162,7 @@ fn print_disk(layout: &Layout) {
         layout.seed(),
         layout.kernels(),
         layout.data(),
+        layout.cluster(),
     ] {
         if folder.exists() {
             println!("  {:<8} {}", bytes(disk_use(&folder)), folder.display());
@@ -159,7 +183,8 @@ fn version_of(environment: &Environment, package: &str) -> Option<String> {
     output.status.success().then(|| version.trim().to_owned())
 }
 
-fn version(program: &str, arguments: &[&str]) -> Option<String> {
+/// The first line that a program prints about its version; `None` if it does not run.
+pub fn version(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

@@ -10,7 +10,15 @@ use std::process::{Command, Stdio};
 use yaml_rust2::YamlLoader;
 
 /// What `environment.yml` lists for conda and what pip cannot give.
-const FROM_CONDA_ONLY: [&str; 5] = ["python", "rust", "rust-src", "c-compiler", "evcxr"];
+const FROM_CONDA_ONLY: [&str; 7] = [
+    "python",
+    "rust",
+    "rust-src",
+    "c-compiler",
+    "evcxr",
+    "parallel",
+    "redis-server",
+];
 
 /// A Python environment that can hold JupyterLab and the kernel.
 #[derive(Debug, Clone)]

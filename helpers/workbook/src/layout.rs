@@ -60,6 +60,11 @@ impl Layout {
         self.made().join("data")
     }
 
+    /// The programs of chapter 07, and a folder for each cluster that runs.
+    pub fn cluster(&self) -> PathBuf {
+        self.made().join("cluster")
+    }
+
     /// The Python environment with the libraries that `cargo workbook compare` compares with.
     pub fn compare_venv(&self) -> PathBuf {
         self.made().join("compare-venv")

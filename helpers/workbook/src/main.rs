@@ -8,6 +8,7 @@
 //! | [`seed`] | the compiled dependencies that every kernel starts from |
 //! | [`kernel`] | starts one kernel on its own copy of the seed, and tidies up after it |
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
+//! | [`cluster`] | the programs of chapter 07, built apart |
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
 //! | [`child`] | a process that never outlives this one |
 //! | [`worker`] | a worker of a notebook's process pool |
@@ -17,6 +18,7 @@
 
 mod child;
 mod clean;
+mod cluster;
 mod compare;
 mod doctor;
 mod environment;
@@ -77,7 +79,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make what is missing: the Python packages, the kernel, the compiled dependencies
-    Setup,
+    Setup {
+        /// Also build the cluster's programs for chapter 07: about 40 minutes of processor time
+        #[arg(long)]
+        cluster: bool,
+    },
     /// Open JupyterLab on the workbook (what `cargo workbook` alone does)
     Lab {
         /// Passed on to `jupyter lab`, such as `-- --port 9999`
@@ -98,6 +104,11 @@ enum Command {
     Compare {
         #[command(subcommand)]
         what: compare::What,
+    },
+    /// Start the cluster of chapter 07 in a terminal, look at it, kill a part of it
+    Cluster {
+        #[command(subcommand)]
+        what: cluster::What,
     },
     /// Say what is installed, what is missing, and the command that mends it
     Doctor,
@@ -136,13 +147,17 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         None => lab::open(&layout, &cli.jupyter_arguments),
         Some(Command::Lab { jupyter_arguments }) => lab::open(&layout, &jupyter_arguments),
-        Some(Command::Setup) => {
+        Some(Command::Setup { cluster }) => {
             setup::ensure(&layout)?;
+            if cluster {
+                cluster::ensure(&layout)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Run(arguments)) => run::run(&layout, arguments),
         Some(Command::Reset { chapters }) => reset::reset(&layout, &chapters),
         Some(Command::Compare { what }) => compare::compare(&layout, what),
+        Some(Command::Cluster { what }) => cluster::run(&layout, what),
         Some(Command::Doctor) => doctor::doctor(&layout),
         Some(Command::Clean { keep_environment }) => clean::clean(&layout, keep_environment),
         Some(Command::Kernel(arguments)) => kernel::serve(&layout, arguments),

@@ -115,18 +115,26 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
     fs::read(&manifest)?.hash(&mut base);
 
     let mut helpers = DefaultHasher::new();
-    let mut sources = vec![manifest];
-    collect_files(&layout.helpers().join("src"), &mut sources)?;
-    sources.sort();
-    for source in sources {
-        source.hash(&mut helpers);
-        // Cargo looks at times rather than at contents, so a touched file counts as changed.
-        stat(&source)?.hash(&mut helpers);
-    }
+    manifest.hash(&mut helpers);
+    stat(&manifest)?.hash(&mut helpers);
+    stat_all(&layout.helpers().join("src"), &mut helpers)?;
     Ok(Key {
         base: format!("{:016x}", base.finish()),
         helpers: format!("{:016x}", helpers.finish()),
     })
+}
+
+/// Names, lengths and times of all files in a folder. Cargo looks at times rather than at contents,
+/// so a touched file counts as changed.
+pub fn stat_all(folder: &Path, hasher: &mut impl Hasher) -> Result<()> {
+    let mut files = Vec::new();
+    collect_files(folder, &mut files)?;
+    files.sort();
+    for file in files {
+        file.hash(hasher);
+        stat(&file)?.hash(hasher);
+    }
+    Ok(())
 }
 
 /// Length and time of last change.

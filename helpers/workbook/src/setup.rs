@@ -113,7 +113,7 @@ fn kernel_program(layout: &Layout, environment: &Environment, toolchain: &Toolch
 }
 
 /// `(done, total)` of cargo's progress bar: `Building [====>   ] 120/330: rayon, …`.
-fn cargo_progress(line: &str) -> Option<(u64, u64)> {
+pub fn cargo_progress(line: &str) -> Option<(u64, u64)> {
     let counts = line.rsplit_once("] ")?.1.split(':').next()?;
     let (done, total) = counts.split_once('/')?;
     Some((done.parse().ok()?, total.parse().ok()?))

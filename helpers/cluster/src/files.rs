@@ -1,0 +1,31 @@
+//! One X-ray file in, one small PNG file out.
+
+use anyhow::{Context, Result};
+use helpers::image::ImageFormat;
+use helpers::resize::resize;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+/// Where the small image of `source` goes: into `folder`, under the file's name with `.png`.
+pub fn target_of(source: &Path, folder: &Path) -> Result<PathBuf> {
+    let stem = source
+        .file_stem()
+        .with_context(|| format!("{} is not the name of a file", source.display()))?;
+    Ok(folder.join(stem).with_added_extension("png"))
+}
+
+/// Writes the image aside and renames it: whoever looks sees all of it or nothing, and doing it
+/// twice does no harm.
+pub fn resize_to(source: &Path, target: &Path) -> Result<()> {
+    let mut png = Cursor::new(Vec::new());
+    resize(source)?
+        .image()
+        .write_to(&mut png, ImageFormat::Png)?;
+    let folder = target.parent().context("a file lies in a folder")?;
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut aside| {
+        aside.write_all(png.get_ref())?;
+        aside.persist(target)?;
+        Ok(())
+    });
+    written.with_context(|| format!("{} cannot be written (is the disk full?)", target.display()))
+}

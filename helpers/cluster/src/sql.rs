@@ -1,0 +1,96 @@
+//! SQL in, a table out: on a cluster, or with DataFusion in this process alone.
+
+use crate::functions::{introduce, register, session_state};
+use anyhow::{Context, Result, bail};
+use ballista::prelude::{SessionConfigExt, SessionContextExt};
+use ballista_core::config::BALLISTA_ADAPTIVE_PLANNER_ENABLED;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::json::writer::{JsonArray, WriterBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::DFParser;
+use serde_json::{Map, Value};
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The scheduler's port; without it, DataFusion runs in this process
+    #[arg(long)]
+    scheduler_port: Option<u16>,
+    /// Into how many partitions a stage is cut
+    #[arg(long, default_value_t = 16)]
+    partitions: usize,
+    /// How often the last statement runs
+    #[arg(long, default_value_t = 1)]
+    runs: usize,
+    /// Statements, apart by `;`; the table is that of the last one
+    sql: String,
+}
+
+/// Runs the statements and prints `{"columns": […], "rows": [[…]…], "seconds": […]}`: a time for
+/// each run of the last statement, from its text to the last row of its result.
+pub async fn run(arguments: Arguments) -> Result<()> {
+    introduce("local", None);
+    let config = SessionConfig::new_with_ballista()
+        .with_target_partitions(arguments.partitions.max(1))
+        // Ballista 55's adaptive planner never finishes a job whose executor is lost after its first
+        // stage ("Can't find active stage to update stage outputs"); the static one does.
+        .set_bool(BALLISTA_ADAPTIVE_PLANNER_ENABLED, false);
+    let state = session_state(config)?;
+    let mut context = match arguments.scheduler_port {
+        None => SessionContext::new_with_state(state),
+        Some(port) => {
+            SessionContext::remote_with_state(&format!("df://127.0.0.1:{port}"), state).await?
+        }
+    };
+    // Again, because a context for a cluster keeps none of the state's functions.
+    register(&mut context)?;
+    let mut statements = DFParser::parse_sql(&arguments.sql)?;
+    let Some(last) = statements.pop_back() else {
+        bail!("there is no statement in “{}”", arguments.sql);
+    };
+    for statement in statements {
+        let plan = context.state().statement_to_plan(statement).await?;
+        context.execute_logical_plan(plan).await?.collect().await?;
+    }
+    let mut seconds = Vec::new();
+    let mut table = Value::Null;
+    for _ in 0..arguments.runs.max(1) {
+        let start = Instant::now();
+        let plan = context.state().statement_to_plan(last.clone()).await?;
+        let frame = context.execute_logical_plan(plan).await?;
+        let columns: Vec<String> = frame
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let batches = frame.collect().await?;
+        seconds.push(start.elapsed().as_secs_f64());
+        table = serde_json::json!({ "columns": columns, "rows": rows(&columns, &batches)? });
+    }
+    table["seconds"] = seconds.into();
+    println!("{table}");
+    Ok(())
+}
+
+/// Each row as a list, in the order of the columns; bytes as hexadecimal text.
+fn rows(columns: &[String], batches: &[RecordBatch]) -> Result<Vec<Vec<Value>>> {
+    let mut writer = WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .build::<_, JsonArray>(Vec::new());
+    writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
+    writer.finish()?;
+    let text = writer.into_inner();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let objects: Vec<Map<String, Value>> =
+        serde_json::from_slice(&text).context("the result is not what was expected")?;
+    let row = |mut object: Map<String, Value>| -> Vec<Value> {
+        let cells = columns
+            .iter()
+            .map(|name| object.remove(name).unwrap_or(Value::Null));
+        cells.collect()
+    };
+    Ok(objects.into_iter().map(row).collect())
+}

@@ -1,0 +1,120 @@
+//! What runs, written down where any process of the reader's can find it.
+//!
+//! Each cluster has a folder with its logs, its journal and `state.json`. A lock that the
+//! supervisor holds says whether it still lives; the system lets go of it however it ends.
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+const LOCK: &str = "lock";
+const STATE: &str = "state.json";
+/// Who worked on which file, see the module `journal`.
+pub const JOURNAL: &str = "journal.jsonl";
+
+/// A cluster, as its supervisor last wrote it down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    /// The supervisor's process number.
+    pub pid: u32,
+    pub folder: PathBuf,
+    /// Whether everything that was asked for answers.
+    pub ready: bool,
+    pub scheduler_port: Option<u16>,
+    pub redis_port: Option<u16>,
+    pub members: Vec<Member>,
+}
+
+/// One process of a cluster.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Member {
+    /// Such as `executor-1`.
+    pub name: String,
+    pub pid: u32,
+    /// `running`, or how it ended.
+    pub state: String,
+    pub ports: Vec<u16>,
+    /// Relative to the cluster's folder.
+    pub log: String,
+}
+
+/// A member that runs.
+pub const RUNNING: &str = "running";
+
+impl State {
+    /// Writes it in one step, so that a reader finds the old or the new one.
+    pub fn write(&self) -> Result<()> {
+        let aside = self.folder.join("state.json.new");
+        fs::write(&aside, serde_json::to_vec_pretty(self)?)
+            .and_then(|()| fs::rename(&aside, self.folder.join(STATE)))
+            .context("the cluster's state cannot be written (is the disk full?)")
+    }
+
+    /// Reads that of the cluster in `folder`.
+    pub fn read(folder: &Path) -> Result<State> {
+        let text = fs::read(folder.join(STATE))
+            .with_context(|| format!("no cluster runs in {}", folder.display()))?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+}
+
+/// Makes a folder for this process's cluster and holds its lock; the second is to be kept.
+/// Folders of clusters that were killed go.
+pub fn make_folder(runs: &Path) -> Result<(PathBuf, File)> {
+    alive(runs)?;
+    let folder = runs.join(std::process::id().to_string());
+    let made = fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(LOCK)));
+    let lock =
+        made.with_context(|| format!("{} cannot be made (is the disk full?)", folder.display()))?;
+    lock.lock()?;
+    Ok((fs::canonicalize(folder)?, lock))
+}
+
+/// The clusters that live, oldest first. Removes what dead ones left.
+pub fn alive(runs: &Path) -> Result<Vec<State>> {
+    let Ok(entries) = fs::read_dir(runs) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for folder in entries.flatten().map(|entry| entry.path()) {
+        let Ok(lock) = File::open(folder.join(LOCK)) else {
+            continue;
+        };
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => found.extend(State::read(&folder)),
+            // What cannot be removed now goes the next time.
+            _ => drop(fs::remove_dir_all(&folder)),
+        }
+    }
+    found.sort_by_key(|state| {
+        fs::metadata(state.folder.join(LOCK))
+            .and_then(|m| m.created())
+            .ok()
+    });
+    Ok(found)
+}
+
+/// The cluster to act on: the one in `folder`, or the only one that runs.
+pub fn chosen(runs: &Path, folder: Option<&Path>) -> Result<State> {
+    if let Some(folder) = folder {
+        return State::read(folder);
+    }
+    let mut found = alive(runs)?;
+    match (found.pop(), found.len()) {
+        (None, _) => {
+            bail!("no cluster runs; `cargo workbook cluster up` starts one, and so does chapter 07")
+        }
+        (Some(state), 0) => Ok(state),
+        (Some(state), _) => {
+            let folders = found
+                .iter()
+                .chain([&state])
+                .map(|s| format!("\n  --folder {}", s.folder.display()));
+            bail!(
+                "more than one cluster runs; say which:{}",
+                folders.collect::<String>()
+            )
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! Starts the processes of a cluster, watches them, and ends them with itself.
+//!
+//! Each process holds the reading end of a pipe from here as its standard input and ends when that
+//! pipe does (module [`owner`](crate::owner)); so nothing is left, however the supervisor ends.
+
+use crate::health;
+use crate::owner;
+use crate::state::{JOURNAL, Member, RUNNING, State, make_folder};
+use anyhow::{Context, Result, bail};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long the processes together may take until they answer.
+const STARTING: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(50);
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Where clusters have their folders
+    #[arg(long)]
+    runs: PathBuf,
+    /// How many Ballista executors, beside a scheduler; 0 for neither
+    #[arg(long, default_value_t = 2)]
+    executors: usize,
+    /// How many tasks each executor runs at a time
+    #[arg(long, default_value_t = 1)]
+    cores: usize,
+    /// How many apalis workers, beside a Redis; 0 for neither
+    #[arg(long, default_value_t = 0)]
+    workers: usize,
+    /// End when standard input does, not with Ctrl-C; print the state as JSON
+    #[arg(long)]
+    owned: bool,
+}
+
+/// What a process needs to start, again and again.
+struct Plan {
+    name: String,
+    arguments: Vec<String>,
+    ports: Vec<u16>,
+}
+
+struct Running {
+    plan: Plan,
+    child: Child,
+    pid: u32,
+    ended: Option<ExitStatus>,
+}
+
+struct Supervisor {
+    members: Vec<Running>,
+    state: State,
+}
+
+/// Runs a cluster until its owner ends or asks for the end.
+pub async fn up(arguments: Arguments) -> Result<()> {
+    // Before anything is started, so that no signal is missed.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut heal = signal(SignalKind::user_defined1())?;
+    let (gone, mut owner_gone) = tokio::sync::mpsc::channel::<()>(1);
+    if arguments.owned {
+        std::thread::spawn(move || {
+            owner::wait_for_end();
+            drop(gone);
+        });
+    } else {
+        // Never said: whoever sits at the terminal ends this with Ctrl-C.
+        std::mem::forget(gone);
+    }
+    let (folder, _lock) = make_folder(&arguments.runs)?;
+    let mut supervisor = Supervisor::new(&arguments, folder)?;
+    let mut reported = false;
+    let mut result = Ok(());
+    loop {
+        if !supervisor.state.ready {
+            // Ending is possible at any moment, also while the processes start.
+            tokio::select! {
+                made_ready = supervisor.make_ready() => result = made_ready,
+                _ = owner_gone.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = hangup.recv() => break,
+            }
+            if result.is_err() && !reported {
+                break;
+            }
+            supervisor.state.ready = true;
+            supervisor.state.write()?;
+            if !reported {
+                supervisor.report(arguments.owned)?;
+                reported = true;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => supervisor.look()?,
+            _ = heal.recv() => supervisor.heal()?,
+            _ = owner_gone.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => break,
+        }
+    }
+    let folder = supervisor.state.folder.clone();
+    drop(supervisor);
+    // A start that failed leaves its logs for whoever wants to know why, until the next start.
+    if result.is_ok() {
+        let _ = fs::remove_dir_all(folder);
+    }
+    result
+}
+
+impl Supervisor {
+    fn new(arguments: &Arguments, folder: PathBuf) -> Result<Self> {
+        let ports = free_ports(2 * arguments.executors + 2)?;
+        let mut plans = Vec::new();
+        let text = |path: PathBuf| path.display().to_string();
+        let journal = text(folder.join(JOURNAL));
+        let mut plan = |name: &str, role: &str, ports: &[u16], more: &[(&str, String)]| {
+            let mut arguments = vec![role.to_owned()];
+            for (option, value) in more {
+                arguments.extend([format!("--{option}"), value.clone()]);
+            }
+            plans.push(Plan {
+                name: name.to_owned(),
+                arguments,
+                ports: ports.to_vec(),
+            });
+        };
+        let (scheduler, redis) = (ports[0], ports[1]);
+        if arguments.executors > 0 {
+            plan(
+                "scheduler",
+                "scheduler",
+                &[scheduler],
+                &[("port", scheduler.to_string())],
+            );
+        }
+        for (n, ports) in ports[2..].chunks(2).enumerate() {
+            let name = format!("executor-{}", n + 1);
+            plan(
+                &name,
+                "executor",
+                ports,
+                &[
+                    ("name", name.clone()),
+                    ("scheduler-port", scheduler.to_string()),
+                    ("port", ports[0].to_string()),
+                    ("grpc-port", ports[1].to_string()),
+                    ("cores", arguments.cores.max(1).to_string()),
+                    ("work", text(folder.join(&name))),
+                    ("journal", journal.clone()),
+                ],
+            );
+        }
+        if arguments.workers > 0 {
+            let data = text(folder.join("redis"));
+            fs::create_dir_all(&data)?;
+            plan(
+                "redis",
+                "redis",
+                &[redis],
+                &[("port", redis.to_string()), ("data", data)],
+            );
+        }
+        for n in 1..=arguments.workers {
+            let name = format!("worker-{n}");
+            plan(
+                &name,
+                "worker",
+                &[],
+                &[
+                    ("name", name.clone()),
+                    ("redis-port", redis.to_string()),
+                    ("journal", journal.clone()),
+                ],
+            );
+        }
+        let state = State {
+            pid: std::process::id(),
+            folder,
+            ready: false,
+            scheduler_port: (arguments.executors > 0).then_some(scheduler),
+            redis_port: (arguments.workers > 0).then_some(redis),
+            members: Vec::new(),
+        };
+        let mut supervisor = Supervisor {
+            members: Vec::new(),
+            state,
+        };
+        for plan in plans {
+            let (child, pid) = supervisor.start(&plan)?;
+            supervisor.members.push(Running {
+                plan,
+                child,
+                pid,
+                ended: None,
+            });
+        }
+        supervisor.write()?;
+        Ok(supervisor)
+    }
+
+    /// Starts a process and returns it with its number; Redis's is not that of its guard.
+    fn start(&self, plan: &Plan) -> Result<(Child, u32)> {
+        let log = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.state.folder.join(log_name(&plan.name)))?;
+        let is_redis = plan.name == "redis";
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(&plan.arguments)
+            .stdin(Stdio::piped())
+            .stdout(if is_redis {
+                Stdio::piped()
+            } else {
+                Stdio::from(log.try_clone()?)
+            })
+            .stderr(log)
+            // The terminal's Ctrl-C is for the supervisor; it ends the others in order.
+            .process_group(0);
+        let mut child = command
+            .spawn()
+            .context("a process of the cluster did not start")?;
+        let mut pid = child.id();
+        if let Some(output) = child.stdout.take() {
+            let mut line = String::new();
+            BufReader::new(output).read_line(&mut line)?;
+            pid = line
+                .trim()
+                .parse()
+                .with_context(|| self.words_of(&plan.name))?;
+        }
+        Ok((child, pid))
+    }
+
+    /// Returns when everything that runs answers, with an error if that takes too long or if
+    /// something has ended on its own.
+    async fn make_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + STARTING;
+        loop {
+            self.look()?;
+            if let Some(member) = self.members.iter().find(|member| member.ended.is_some()) {
+                bail!(
+                    "{} ended at once: {}",
+                    member.plan.name,
+                    self.words_of(&member.plan.name)
+                );
+            }
+            let missing = health::missing(&self.state).await;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let logs = self.state.folder.display();
+                bail!(
+                    "no answer from {} in {STARTING:?}; the logs are in {logs}",
+                    missing.join(", ")
+                );
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// Looks who has ended, and writes that down.
+    fn look(&mut self) -> Result<()> {
+        let mut changed = false;
+        for member in self
+            .members
+            .iter_mut()
+            .filter(|member| member.ended.is_none())
+        {
+            member.ended = member.child.try_wait()?;
+            changed |= member.ended.is_some();
+        }
+        if changed { self.write() } else { Ok(()) }
+    }
+
+    /// Starts again what has ended.
+    fn heal(&mut self) -> Result<()> {
+        self.look()?;
+        for n in 0..self.members.len() {
+            if self.members[n].ended.is_some() {
+                let (child, pid) = self.start(&self.members[n].plan)?;
+                let member = &mut self.members[n];
+                (member.child, member.pid, member.ended) = (child, pid, None);
+            }
+        }
+        self.state.ready = false;
+        self.write()
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let members = self.members.iter().map(|member| Member {
+            name: member.plan.name.clone(),
+            pid: member.pid,
+            state: member.ended.map_or(RUNNING.to_owned(), how_it_ended),
+            ports: member.plan.ports.clone(),
+            log: log_name(&member.plan.name),
+        });
+        self.state.members = members.collect();
+        self.state.write()
+    }
+
+    /// The last words in a member's log.
+    fn words_of(&self, name: &str) -> String {
+        let path = self.state.folder.join(log_name(name));
+        let lines: Vec<String> = File::open(path)
+            .map(|log| BufReader::new(log).lines().map_while(Result::ok).collect())
+            .unwrap_or_default();
+        lines[lines.len().saturating_sub(5)..].join("\n")
+    }
+
+    fn report(&self, owned: bool) -> Result<()> {
+        if owned {
+            println!("{}", serde_json::to_string(&self.state)?);
+        } else {
+            print!("{}", health::table(&self.state));
+            println!("\nCtrl-C ends all of it. In another terminal:");
+            println!("  cargo workbook cluster status | kill NAME | heal");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            // Their pipe closes: executors and workers end at once, Redis's guard ends Redis.
+            drop(member.child.stdin.take());
+        }
+        let patience = Instant::now() + Duration::from_secs(3);
+        for member in &mut self.members {
+            while Instant::now() < patience && matches!(member.child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let _ = member.child.kill();
+            let _ = member.child.wait();
+        }
+    }
+}
+
+fn log_name(name: &str) -> String {
+    format!("{name}.log")
+}
+
+fn how_it_ended(status: ExitStatus) -> String {
+    // Redis's guard says it the shell's way.
+    let signal = status.signal().or(status
+        .code()
+        .filter(|code| *code > 128)
+        .map(|code| code - 128));
+    match (signal, status.code()) {
+        (Some(libc::SIGKILL), _) => "killed".to_owned(),
+        (Some(signal), _) => format!("ended by signal {signal}"),
+        (None, code) => format!("ended with code {}", code.unwrap_or_default()),
+    }
+}
+
+/// Ports of this machine that nobody uses now. All are held until the last one is found, so that
+/// they differ.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let held: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind(("127.0.0.1", 0)))
+        .collect::<std::io::Result<_>>()
+        .context("no free port")?;
+    held.iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect()
+}

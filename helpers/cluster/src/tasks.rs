@@ -1,0 +1,187 @@
+//! Tasks in Redis, and the workers that do them: apalis, the counterpart of Celery.
+//!
+//! A message names a file to read and a file to write. A worker that dies leaves its messages in
+//! Redis; after [`HEARTBEAT`] × [`MISSED`] the others take them over. So a task may run twice, and
+//! is harmless to repeat: it writes aside and renames.
+
+use crate::files;
+use crate::journal::Journal;
+use anyhow::{Context, Result};
+use apalis::layers::WorkerBuilderExt;
+use apalis::prelude::*;
+use apalis_redis::{Config, RedisStorage};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a worker says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// After so many missed ones it counts as dead. (apalis itself would wait 300 s in all.)
+const MISSED: usize = 4;
+const QUEUE: &str = "resize";
+
+/// One image to make small.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Resize {
+    source: PathBuf,
+    target: PathBuf,
+    /// Seconds to take at least, so that a reader can watch.
+    at_least: f64,
+}
+
+#[derive(clap::Args)]
+pub struct WorkerArguments {
+    #[arg(long)]
+    name: String,
+    #[arg(long)]
+    redis_port: u16,
+    #[arg(long)]
+    journal: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct SubmitArguments {
+    #[arg(long)]
+    redis_port: u16,
+    /// Where the small images go, each under its file's name with `.png`
+    #[arg(long)]
+    to: PathBuf,
+    /// Seconds that each task takes at least
+    #[arg(long, default_value_t = 0.0)]
+    at_least: f64,
+}
+
+#[derive(clap::Args)]
+pub struct CountArguments {
+    #[arg(long)]
+    redis_port: u16,
+}
+
+/// Works until the owner ends. While Redis is away it tries again and again.
+pub async fn work(arguments: WorkerArguments) -> Result<()> {
+    let journal = Arc::new(Journal::open(&arguments.journal, &arguments.name)?);
+    for life in 0_u32.. {
+        // A name of its own for each life: under the old one it would count as still alive, and
+        // what it held would never be handed out again.
+        let name = format!("{}.{}.{life}", arguments.name, std::process::id());
+        if let Err(error) = live(&name, arguments.redis_port, journal.clone()).await {
+            eprintln!("{name}: {error:#}");
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    Ok(())
+}
+
+async fn live(name: &str, redis_port: u16, journal: Arc<Journal>) -> Result<()> {
+    let connection = tokio::time::timeout(
+        Duration::from_secs(2),
+        apalis_redis::connect(url(redis_port)),
+    );
+    let storage = RedisStorage::<Resize>::new(connection.await.context("Redis does not answer")??)
+        .with_config(settings());
+    let worker = WorkerBuilder::new(name)
+        .backend(storage)
+        .catch_panic()
+        .concurrency(1)
+        .build(move |task: Resize| {
+            let journal = journal.clone();
+            async move {
+                // Computing, so off the threads that send the heartbeats.
+                let done = tokio::task::spawn_blocking(move || {
+                    let item = task.source.display().to_string();
+                    journal.note(&item, || resize_one(&task))
+                });
+                done.await
+                    .map_err(BoxDynError::from)?
+                    .map_err(BoxDynError::from)
+            }
+        });
+    worker.run().await?;
+    Ok(())
+}
+
+fn resize_one(task: &Resize) -> Result<()> {
+    std::thread::sleep(Duration::from_secs_f64(task.at_least.clamp(0.0, 60.0)));
+    files::resize_to(&task.source, &task.target)
+}
+
+/// Puts a task into Redis for each path that standard input names, one a line.
+pub async fn submit(arguments: SubmitArguments) -> Result<()> {
+    std::fs::create_dir_all(&arguments.to)?;
+    let to = std::path::absolute(&arguments.to)?;
+    let mut tasks = Vec::new();
+    for line in std::io::stdin().lines() {
+        let source = std::path::absolute(line?)?;
+        let target = files::target_of(&source, &to)?;
+        tasks.push(Resize {
+            source,
+            target,
+            at_least: arguments.at_least,
+        });
+    }
+    let count = tasks.len();
+    let mut storage =
+        RedisStorage::<Resize>::new(apalis_redis::connect(url(arguments.redis_port)).await?)
+            .with_config(settings());
+    // In portions: one script call in Redis takes only so many arguments.
+    for portion in tasks.chunks(500) {
+        storage.push_bulk(portion.to_vec()).await?;
+    }
+    println!("{}", serde_json::json!({ "submitted": count }));
+    Ok(())
+}
+
+/// Prints how many tasks wait, run, are done and have failed for good.
+pub async fn count(arguments: CountArguments) -> Result<()> {
+    let client = redis::Client::open(url(arguments.redis_port))?;
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    let config = settings();
+    let length = |command: &'static str, key: String| {
+        let mut connection = connection.clone();
+        async move {
+            redis::cmd(command)
+                .arg(key)
+                .query_async::<u64>(&mut connection)
+                .await
+        }
+    };
+    let waiting = length("LLEN", config.active_jobs_list()).await?
+        + length("ZCARD", config.scheduled_jobs_set()).await?;
+    let done = length("SCARD", config.done_jobs_set()).await?;
+    let failed = length("SCARD", config.dead_jobs_set()).await?;
+    let all: u64 = redis::cmd("HLEN")
+        .arg(config.job_data_hash())
+        .query_async(&mut connection)
+        .await?;
+    let counts = serde_json::json!({
+        "waiting": waiting,
+        "running": all.saturating_sub(waiting + done + failed),
+        "done": done,
+        "failed": failed,
+    });
+    println!("{counts}");
+    Ok(())
+}
+
+/// The names of the workers that Redis counts on. An error if Redis does not answer.
+pub async fn workers(redis_port: u16) -> Result<Vec<String>> {
+    let client = redis::Client::open(url(redis_port))?;
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    let mut names = redis::cmd("ZRANGE");
+    names.arg(settings().workers_set()).arg(0).arg(-1);
+    Ok(names.query_async(&mut connection).await?)
+}
+
+fn settings() -> Config {
+    Config::default()
+        .queue(QUEUE)
+        // What a worker holds when it dies waits until it counts as dead, so let it hold little.
+        .batch_size(2)
+        .heartbeat_interval(HEARTBEAT)
+        .missed_heartbeats(MISSED)
+}
+
+fn url(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}/")
+}
