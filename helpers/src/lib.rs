@@ -25,6 +25,7 @@
 //! | [`resize`] | one X-ray file to a small grey thumbnail |
 //! | [`size`] | how much data the chapters work on |
 //! | [`weather`] | a weather service on this machine, and clients for it and for the real one |
+//! | [`readings`] | weather readings as files of JSON lines, made once and kept |
 //! | [`pool`] | processes that run functions which a cell defines |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
@@ -43,6 +44,7 @@ pub mod prelude;
 mod program;
 pub mod progress;
 pub mod python;
+pub mod readings;
 pub mod record;
 pub mod resize;
 pub mod runtime;
