@@ -27,6 +27,7 @@
 //! | [`weather`] | a weather service on this machine, and clients for it and for the real one |
 //! | [`cluster`] | a cluster of processes on this machine, for chapter 07 |
 //! | [`shell`] | a command line, for tools that are programs |
+//! | [`readings`] | weather readings as files of JSON lines, made once and kept |
 //! | [`pool`] | processes that run functions which a cell defines |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
@@ -46,6 +47,7 @@ pub mod prelude;
 mod program;
 pub mod progress;
 pub mod python;
+pub mod readings;
 pub mod record;
 pub mod resize;
 pub mod runtime;

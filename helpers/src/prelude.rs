@@ -13,6 +13,7 @@ pub use crate::overhead::*;
 pub use crate::pool::*;
 pub use crate::progress::*;
 pub use crate::python::*;
+pub use crate::readings::*;
 pub use crate::record::*;
 pub use crate::resize::*;
 pub use crate::runtime::*;

@@ -64,19 +64,26 @@ fn choose(layout: &Layout, commit: &str, named: &[String]) -> Result<Vec<String>
     if named.is_empty() {
         return Ok(known.into_iter().collect());
     }
-    let find = |wanted: &String| {
+    let mut found = Vec::new();
+    for wanted in named {
         // `notebooks/06-x.ipynb`, as a shell completes it, means the chapter too.
         let wanted = name_of(Path::new(wanted));
-        let chapter = known.iter().find(|name| name.starts_with(&wanted));
-        chapter.cloned().with_context(|| {
+        let before = found.len();
+        found.extend(
+            known
+                .iter()
+                .filter(|name| name.starts_with(&wanted))
+                .cloned(),
+        );
+        if found.len() == before {
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
-            format!(
+            bail!(
                 "there is no chapter “{wanted}”; the chapters are {}",
                 names.join(", ")
-            )
-        })
-    };
-    named.iter().map(find).collect()
+            );
+        }
+    }
+    Ok(found)
 }
 
 /// Writes a chapter aside and renames it: a full disk must not leave half a notebook.

@@ -276,21 +276,26 @@ pub fn find_notebooks(layout: &Layout, named: &[String]) -> Result<Vec<PathBuf>>
     if named.is_empty() {
         return Ok(chapters);
     }
-    let find = |name: &String| -> Result<PathBuf> {
+    let mut found = Vec::new();
+    for name in named {
         let file = Path::new(name);
         if file.is_file() {
-            return Ok(fs::canonicalize(file)?);
+            found.push(fs::canonicalize(file)?);
+            continue;
         }
-        let chapter = chapters.iter().find(|c| name_of(c).starts_with(name));
-        chapter.cloned().with_context(|| {
+        // A chapter in two parts has two names: `07` means 07a and 07b.
+        let parts = chapters.iter().filter(|c| name_of(c).starts_with(name));
+        let before = found.len();
+        found.extend(parts.cloned());
+        if found.len() == before {
             let names: Vec<String> = chapters.iter().map(|c| name_of(c)).collect();
-            format!(
+            bail!(
                 "there is no notebook “{name}”; the chapters are {}",
                 names.join(", ")
-            )
-        })
-    };
-    named.iter().map(find).collect()
+            );
+        }
+    }
+    Ok(found)
 }
 
 /// The chapters in their order; a reader's own notebooks and copies are not among them.
@@ -309,9 +314,11 @@ pub fn chapters(layout: &Layout) -> Result<Vec<PathBuf>> {
 /// Whether a path is named like a chapter.
 pub fn is_chapter(path: &Path) -> bool {
     let name = name_of(path);
-    let numbered = name.len() > 3
-        && name.as_bytes()[..2].iter().all(u8::is_ascii_digit)
-        && name.as_bytes()[2] == b'-';
+    let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+    // `06-…`, or `07a-…` where a chapter has two parts.
+    let rest = &name[digits..];
+    let part = |c: char| c.is_ascii_lowercase();
+    let numbered = digits == 2 && rest.strip_prefix(part).unwrap_or(rest).starts_with('-');
     numbered && name.ends_with(".ipynb") && !name.contains(".edited-")
 }
 
