@@ -14,7 +14,7 @@ mod journal;
 pub use answer::{Answer, Report, TaskCounts};
 pub use journal::{Piece, timeline_of};
 
-use crate::paths::{data_dir, root, shown};
+use crate::paths::{root, scratch};
 use crate::program::command;
 use serde::Deserialize;
 use std::fmt;
@@ -58,10 +58,19 @@ impl fmt::Display for ClusterError {
 
 impl std::error::Error for ClusterError {}
 
-/// Where a program of the cluster is, if it is built: `cluster`, or `resize-files` for GNU parallel.
+/// The programs that `cargo workbook setup --cluster` builds: the engines, and one that makes
+/// X-rays small, for GNU parallel.
+pub const CLUSTER_PROGRAMS: [&str; 2] = ["cluster", "resize-files"];
+
+/// Where these programs are, if they are built.
+pub(crate) fn cluster_folder() -> PathBuf {
+    root().join("target/workbook/cluster/bin")
+}
+
+/// Where one of the [`CLUSTER_PROGRAMS`] is, if it is built.
 pub fn cluster_program(name: &str) -> Option<PathBuf> {
-    let program = root().join("target/workbook/cluster/bin").join(name);
-    program.exists().then_some(program)
+    let program = cluster_folder().join(name);
+    (CLUSTER_PROGRAMS.contains(&name) && program.exists()).then_some(program)
 }
 
 /// A running cluster, DataFusion in one process, or the note that the programs are not there.
@@ -183,11 +192,10 @@ impl Cluster {
         if !self.is_there() {
             return Ok(());
         }
-        let folder = data_dir()
-            .join("lists")
-            .join(format!("{name}-{}", std::process::id()));
-        write_list(&folder, paths).map_err(|error| {
-            ClusterError::NotWritten(format!("{} was not written: {error}", shown(&folder)))
+        let written = scratch(&format!("list-{name}"))
+            .and_then(|folder| write_list(&folder, paths).map(|()| folder));
+        let folder = written.map_err(|error| {
+            ClusterError::NotWritten(format!("the list was not written: {error}"))
         })?;
         self.table(name, &folder);
         Ok(())
@@ -349,6 +357,17 @@ impl Cluster {
         ask(order, b"")
     }
 
+    /// Waits until work on so many more X-rays has begun than the `earlier` ones of the journal; at
+    /// most a minute, and not at all where the cluster's programs are not built. To disturb a job in
+    /// its middle.
+    pub fn wait_for_beginnings(&self, earlier: usize, more: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.is_there() && self.journal().len() < earlier + more && Instant::now() < deadline
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Who worked on which X-ray, when: what executors and workers wrote down themselves, in the
     /// order in which the work began.
     pub fn journal(&self) -> Vec<Piece> {
@@ -495,10 +514,6 @@ fn plain(words: &str) -> String {
 }
 
 fn write_list(folder: &Path, paths: &[PathBuf]) -> std::io::Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
-    fs::create_dir_all(folder)?;
     // Cards are dealt in turn, so that each file has its share of large and small images.
     for n in 0..LIST_FILES.min(paths.len()) {
         let lines = paths.iter().skip(n).step_by(LIST_FILES).map(|path| {
@@ -523,14 +538,12 @@ mod tests {
     #[test]
     fn a_list_is_dealt_into_files_and_loses_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("list");
+        let place = folder.path();
         let paths: Vec<PathBuf> = (0..50)
             .map(|n| PathBuf::from(format!("/x/{n}.jpg")))
             .collect();
-        for _ in 0..2 {
-            write_list(&place, &paths).unwrap();
-        }
-        let files: Vec<_> = fs::read_dir(&place)
+        write_list(place, &paths).unwrap();
+        let files: Vec<_> = fs::read_dir(place)
             .unwrap()
             .flatten()
             .map(|e| e.path())

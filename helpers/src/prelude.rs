@@ -10,6 +10,7 @@ pub use crate::machine::*;
 pub use crate::measure::*;
 pub use crate::memory::*;
 pub use crate::overhead::*;
+pub use crate::paths::scratch;
 pub use crate::pool::*;
 pub use crate::progress::*;
 pub use crate::python::*;

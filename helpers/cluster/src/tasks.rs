@@ -6,7 +6,7 @@
 
 use crate::files;
 use crate::journal::Journal;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use apalis::layers::WorkerBuilderExt;
 use apalis::prelude::*;
 use apalis_redis::{Config, RedisStorage};
@@ -134,8 +134,7 @@ pub async fn submit(arguments: SubmitArguments) -> Result<()> {
 
 /// Prints how many tasks wait, run, are done and have failed for good.
 pub async fn count(arguments: CountArguments) -> Result<()> {
-    let client = redis::Client::open(url(arguments.redis_port))?;
-    let mut connection = client.get_multiplexed_async_connection().await?;
+    let mut connection = connect(arguments.redis_port).await?;
     let config = settings();
     let length = |command: &'static str, key: String| {
         let mut connection = connection.clone();
@@ -166,11 +165,17 @@ pub async fn count(arguments: CountArguments) -> Result<()> {
 
 /// The names of the workers that Redis counts on. An error if Redis does not answer.
 pub async fn workers(redis_port: u16) -> Result<Vec<String>> {
-    let client = redis::Client::open(url(redis_port))?;
-    let mut connection = client.get_multiplexed_async_connection().await?;
+    let mut connection = connect(redis_port).await?;
     let mut names = redis::cmd("ZRANGE");
     names.arg(settings().workers_set()).arg(0).arg(-1);
     Ok(names.query_async(&mut connection).await?)
+}
+
+async fn connect(port: u16) -> Result<redis::aio::MultiplexedConnection> {
+    let client = redis::Client::open(url(port))?;
+    let connection = client.get_multiplexed_async_connection().await;
+    // In one line: the error's own cause says the same once more.
+    connection.map_err(|error| anyhow!("Redis does not answer: {error}"))
 }
 
 fn settings() -> Config {

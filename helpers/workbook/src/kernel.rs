@@ -27,6 +27,9 @@ pub const PYTHON_VARIABLE: &str = "WORKBOOK_PYTHON";
 /// This program, for helpers: the workers of process pools and the weather server are parts of it.
 pub const PROGRAM_VARIABLE: &str = "WORKBOOK_PROGRAM";
 
+/// For helpers: a folder for the files of cells, gone with the kernel.
+const SCRATCH_VARIABLE: &str = "WORKBOOK_SCRATCH";
+
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The kernel program
@@ -62,7 +65,8 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
         .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"))
-        .env(PROGRAM_VARIABLE, crate::this_program()?);
+        .env(PROGRAM_VARIABLE, crate::this_program()?)
+        .env(SCRATCH_VARIABLE, home.folder.join("scratch"));
     child::tie(&mut command, libc::SIGKILL, false);
 
     let parent = parent_id();

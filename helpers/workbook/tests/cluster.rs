@@ -71,7 +71,7 @@ fn paths() -> Vec<PathBuf> {
 /// A number from 0 to 1, another one at each call.
 fn random_share() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    f64::from(now.subsec_nanos() / 1000 % 1000) / 1000.0
+    f64::from(now.subsec_micros() % 1000) / 1000.0
 }
 
 /// Whether the folder holds each image once, and no other, and each is right. A process that was
@@ -153,18 +153,14 @@ fn a_killed_executor_costs_no_result() {
         let before = cluster.journal().len();
         let job = cluster.begin(SHRINK_ALL).unwrap();
         let some = (IMAGES as f64 * random_share()) as usize;
-        while cluster.journal().len() < before + some {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        cluster.wait_for_beginnings(before, some);
         // The first one, so that it can be killed each time.
         cluster.kill("executor-1").unwrap();
         assert_answer(&job.wait().unwrap());
         repeated += handed_out_again(&cluster.journal()[before..]);
         cluster.heal().unwrap();
     }
-    println!(
-        "{repeated} images were handed out again in {KILLS} jobs; undisturbed: {undisturbed:?}"
-    );
+    println!("{repeated} images were handed out again in {KILLS} jobs");
     assert!(repeated > 0, "no kill came in the middle of a job");
     let all = pids(&cluster);
     drop(cluster);
@@ -187,9 +183,7 @@ fn a_killed_worker_costs_no_image() {
             IMAGES
         );
         // Wait until work goes on: idle workers look for tasks once a second.
-        while cluster.journal().len() < before + 10 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        cluster.wait_for_beginnings(before, 10);
         std::thread::sleep(Duration::from_millis(500).mul_f64(random_share()));
         cluster.kill("worker-1").unwrap();
         let tasks = cluster.wait_for_tasks(Duration::from_secs(60)).unwrap();
@@ -218,9 +212,7 @@ fn a_killed_redis_forgets_nothing() {
             cluster.resize_later(&paths(), out.path(), 0.01).unwrap(),
             IMAGES
         );
-        while cluster.journal().len() < before + 10 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        cluster.wait_for_beginnings(before, 10);
         std::thread::sleep(Duration::from_millis(500).mul_f64(random_share()));
         cluster.kill("redis").unwrap();
         assert!(cluster.tasks().is_err());
@@ -245,24 +237,21 @@ fn gnu_parallel_goes_on_where_it_was_killed() {
     let mut interrupted = 0;
     for _ in 0..KILLS {
         let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("out");
-        std::fs::create_dir(&out).unwrap();
-        let list = folder.path().join("list");
+        let folder = folder.path();
+        std::fs::create_dir(folder.join("out")).unwrap();
         let lines: String = images()
             .keys()
             .map(|path| format!("{}\n", path.display()))
             .collect();
-        std::fs::write(&list, lines).unwrap();
-        let log = folder.path().join("log");
+        std::fs::write(folder.join("list"), lines).unwrap();
+        let log = folder.join("log");
         let line = format!(
-            "parallel --resume-failed --joblog {} --jobs 2 {} {} {{}} :::: {}",
-            log.display(),
-            program.display(),
-            out.display(),
-            list.display()
+            "parallel --resume-failed --joblog log --jobs 2 {} out {{}} :::: list",
+            program.display()
         );
         let mut first = Command::new("sh")
             .args(["-c", &format!("exec {line}")])
+            .current_dir(folder)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -274,9 +263,9 @@ fn gnu_parallel_goes_on_where_it_was_killed() {
         first.wait().unwrap();
         let done_before = std::fs::read_to_string(&log).unwrap().lines().count() - 1;
         interrupted += usize::from(done_before < IMAGES);
-        let second = shell("parallel", &line);
+        let second = shell(folder, "parallel", &line);
         assert_eq!(second.code, Some(0), "{second:?}");
-        assert_complete(&out);
+        assert_complete(&folder.join("out"));
         let log = std::fs::read_to_string(&log).unwrap();
         let jobs: Vec<&str> = log.lines().skip(1).collect();
         assert!(
