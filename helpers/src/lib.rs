@@ -25,6 +25,7 @@
 //! | [`resize`] | one X-ray file to a small grey thumbnail |
 //! | [`size`] | how much data the chapters work on |
 //! | [`weather`] | a weather service on this machine, and clients for it and for the real one |
+//! | [`results`] | what a chapter measured, kept for the last chapter |
 //! | [`pool`] | processes that run functions which a cell defines |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
@@ -45,6 +46,7 @@ pub mod progress;
 pub mod python;
 pub mod record;
 pub mod resize;
+pub mod results;
 pub mod runtime;
 pub mod size;
 mod tls;

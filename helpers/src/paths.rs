@@ -16,6 +16,11 @@ pub fn data_dir() -> PathBuf {
     root().join("target").join("workbook").join("data")
 }
 
+/// The folder for what chapters measured; see [`results`](crate::results).
+pub fn results_dir() -> PathBuf {
+    root().join("target").join("workbook").join("results")
+}
+
 /// Writes a file so that under its own name it is there whole or not at all. Until then it lies
 /// beside it under a hidden name of this process and thread alone, which ends in `.part`.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {

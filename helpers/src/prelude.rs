@@ -14,6 +14,7 @@ pub use crate::progress::*;
 pub use crate::python::*;
 pub use crate::record::*;
 pub use crate::resize::*;
+pub use crate::results::*;
 pub use crate::runtime::*;
 pub use crate::size::*;
 pub use crate::weather::*;
