@@ -135,6 +135,16 @@ impl Cafe {
         self.in_minutes(self.machines.makespan().max(self.baristas.makespan()))
     }
 
+    /// The makespan in real seconds, as the single run of a [`Timing`].
+    pub fn timing(&self, name: &str) -> Timing {
+        Timing {
+            name: name.to_owned(),
+            wall: vec![self.minutes() * self.minute.as_secs_f64()],
+            cpu: Vec::new(),
+            calls: 1,
+        }
+    }
+
     /// What the machines did, in minutes.
     pub fn machine_spans(&self) -> Vec<Span> {
         self.scaled(&self.machines)

@@ -28,6 +28,7 @@
 //! | [`cluster`] | a cluster of processes on this machine, for chapter 07 |
 //! | [`shell`] | a command line, for tools that are programs |
 //! | [`readings`] | weather readings as files of JSON lines, made once and kept |
+//! | [`results`] | what a chapter measured, kept for the last chapter |
 //! | [`pool`] | processes that run functions which a cell defines |
 //! | [`python`] | a Python snippet, run in the workbook's own Python |
 
@@ -50,6 +51,7 @@ pub mod python;
 pub mod readings;
 pub mod record;
 pub mod resize;
+pub mod results;
 pub mod runtime;
 pub mod shell;
 pub mod size;

@@ -39,16 +39,15 @@ pub fn cores() -> usize {
 }
 
 impl Machine {
+    /// What tells this machine from others, in one line: cores, processor, system.
+    pub fn name(&self) -> String {
+        let plural = if self.cores == 1 { "" } else { "s" };
+        format!("{} core{plural} · {} · {}", self.cores, self.cpu, self.os)
+    }
+
     /// One line for the foot of a figure: machine and today's date (UTC).
     pub fn stamp(&self) -> String {
-        let plural = if self.cores == 1 { "" } else { "s" };
-        format!(
-            "{} core{plural} · {} · {} · {}",
-            self.cores,
-            self.cpu,
-            self.os,
-            today()
-        )
+        format!("{} · {}", self.name(), today())
     }
 }
 

@@ -332,7 +332,8 @@ impl<T> Comparison<T> {
         format!("{a}: {}, {b}: {}", time(a), time(b))
     }
 
-    fn find(&self, name: &str) -> Option<&Timing> {
+    /// The timing of one variant, if it was measured.
+    pub(crate) fn find(&self, name: &str) -> Option<&Timing> {
         self.timings.iter().find(|t| t.name == name)
     }
 

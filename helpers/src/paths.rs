@@ -1,5 +1,7 @@
 //! Where things are: every file the workbook makes stays inside its own folder.
 
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The workbook's folder, the one with `notebooks/` and `helpers/` in it.
@@ -25,6 +27,27 @@ pub fn scratch(name: &str) -> std::io::Result<PathBuf> {
         _ => std::fs::create_dir_all(&folder)?,
     }
     Ok(folder)
+}
+
+/// The folder for what chapters measured; see [`results`](crate::results).
+pub fn results_dir() -> PathBuf {
+    root().join("target").join("workbook").join("results")
+}
+
+/// Writes a file so that under its own name it is there whole or not at all. Until then it lies
+/// beside it under a hidden name of this process and thread alone, which ends in `.part`.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    let aside = path.with_file_name(format!(".{name}.{process}-{thread:?}.part"));
+    let written = File::create(&aside)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| fs::rename(&aside, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&aside);
+    }
+    written
 }
 
 /// A path as a reader knows it: from the workbook's folder on where it lies inside.

@@ -17,6 +17,7 @@ pub use crate::python::*;
 pub use crate::readings::*;
 pub use crate::record::*;
 pub use crate::resize::*;
+pub use crate::results::*;
 pub use crate::runtime::*;
 pub use crate::shell::*;
 pub use crate::size::*;

@@ -3,10 +3,12 @@
 //! The environment variable `WORKBOOK_SIZE` is `small` (tests, slow machines) or `full`, which is
 //! also the default.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Once;
 
 /// How much data the chapters work on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Size {
     /// Just enough to see that everything runs.
     Small,

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result};
 use helpers::image::ImageFormat;
+use helpers::paths::write_whole;
 use helpers::resize::resize;
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 /// Where the small image of `source` goes: into `folder`, under the file's name with `.png`.
@@ -21,11 +22,6 @@ pub fn resize_to(source: &Path, target: &Path) -> Result<()> {
     resize(source)?
         .image()
         .write_to(&mut png, ImageFormat::Png)?;
-    let folder = target.parent().context("a file lies in a folder")?;
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut aside| {
-        aside.write_all(png.get_ref())?;
-        aside.persist(target)?;
-        Ok(())
-    });
+    let written = write_whole(target, png.get_ref());
     written.with_context(|| format!("{} cannot be written (is the disk full?)", target.display()))
 }

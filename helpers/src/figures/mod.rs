@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`bars`], [`Comparison::bars`](crate::measure::Comparison::bars) | which variant is faster, and how sure is that? |
 //! | [`quantities`] | how much of something? |
+//! | [`ratios`] | how much faster, beside what others report? |
 //! | [`stacked`] | where does the time go? |
 //! | [`lines`](fn@lines) | how does one number follow another? |
 //! | [`speedup`](fn@speedup) | how much do more workers help? |
@@ -28,6 +29,7 @@ mod heat_map;
 mod layout;
 mod lines;
 mod quantities;
+mod ratios;
 mod rows;
 mod scale;
 mod speedup;
@@ -43,6 +45,7 @@ pub use diagram::{Arrow, Node, diagram};
 pub use heat_map::heat_map;
 pub use lines::{Lines, lines};
 pub use quantities::quantities;
+pub use ratios::{Ratio, ratios};
 pub use speedup::speedup;
 pub use stacked::stacked;
 pub use timeline::{Span, SpanKind, timeline, timeline_in};
@@ -147,6 +150,7 @@ mod tests {
             [
                 bars("t", std::slice::from_ref(&timing)),
                 quantities("t", "MB", &[("x", 1.0)]),
+                ratios("t", "others", &[]),
                 stacked("t", &["p", "q"], &[("x", vec![1.0, 2.0])]),
                 lines(
                     "t",

@@ -166,10 +166,11 @@ pub(super) fn power_of_ten(value: f64) -> String {
     }
 }
 
-/// `1.95×`, `20.9×`, `1200×`
+/// `1.95×`, `20.9×`, `1200×`; `0.0123×` for what is far slower
 pub(super) fn times(ratio: f64) -> String {
     match ratio {
         r if !r.is_finite() => "?".to_owned(),
+        r if r < 0.0995 => format!("{}×", number(r)),
         r if r < 1.995 => format!("{r:.2}×"),
         r if r < 99.95 => format!("{r:.1}×"),
         r => {

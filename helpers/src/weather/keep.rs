@@ -2,10 +2,10 @@
 
 use super::dates::today;
 use super::day::Day;
+use crate::paths;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A folder with a file for each day.
 #[derive(Debug)]
@@ -37,15 +37,8 @@ impl Keep {
         if day.date >= today() {
             return Ok(());
         }
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         fs::create_dir_all(&self.folder)?;
-        // Under its name only when it is whole: this process may end at any moment.
-        let begun = self
-            .folder
-            .join(format!(".{}-{number}", std::process::id()));
-        fs::write(&begun, serde_json::to_vec(day)?)?;
-        fs::rename(&begun, self.file(&day.date))
+        paths::write_whole(&self.file(&day.date), &serde_json::to_vec(day)?)
     }
 }
 

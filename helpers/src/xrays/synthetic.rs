@@ -1,7 +1,7 @@
 //! The synthetic set: drawn once, from fixed seeds.
 
 use super::{Xray, XrayError, XraySet, draw, store};
-use crate::paths::data_dir;
+use crate::paths::{data_dir, write_whole};
 use crate::progress::Progress;
 use rayon::prelude::*;
 use std::fs;
@@ -70,7 +70,7 @@ fn make_missing(
     let progress = Progress::new("X-rays", todo.len());
     todo.par_iter().try_for_each(|(index, path)| {
         let jpeg = draw::jpeg(*index, class(*index) == CLASSES[1]);
-        store::write(path, &jpeg).map_err(|error| XrayError::storage(path, &error))?;
+        write_whole(path, &jpeg).map_err(|error| XrayError::storage(path, &error))?;
         progress.tick();
         Ok(())
     })

@@ -23,6 +23,7 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
             layout.seed(),
             layout.kernels(),
             layout.data(),
+            layout.results(),
             layout.compare_venv(),
         ]);
     } else {
@@ -78,6 +79,7 @@ mod tests {
             layout.seed(),
             layout.kernels().join("dead"),
             layout.stamps(),
+            layout.results(),
             layout.notebooks(),
         ] {
             fs::create_dir_all(&made).unwrap();
@@ -104,6 +106,7 @@ mod tests {
         clean(&layout, true).unwrap();
         assert!(layout.venv().join("file").exists() && layout.stamps().join("file").exists());
         assert!(!layout.seed().exists() && !layout.kernels().exists());
+        assert!(!layout.results().exists());
     }
 
     #[test]

@@ -65,6 +65,11 @@ impl Layout {
         self.made().join("cluster")
     }
 
+    /// What chapters measured, kept for the last one.
+    pub fn results(&self) -> PathBuf {
+        self.made().join("results")
+    }
+
     /// The Python environment with the libraries that `cargo workbook compare` compares with.
     pub fn compare_venv(&self) -> PathBuf {
         self.made().join("compare-venv")

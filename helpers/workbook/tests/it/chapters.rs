@@ -52,6 +52,7 @@ fn faults_of(path: &Path) -> Vec<String> {
     faults.extend(form(&chapter));
     faults.extend(content(&chapter));
     faults.extend(exercises(&chapter));
+    faults.extend(results(&chapter, &name_of(path)));
     faults
 }
 
@@ -205,6 +206,53 @@ fn exercises(chapter: &Value) -> Vec<String> {
     faults
 }
 
+/// A chapter keeps its results under its own name, or the last chapter does not find them.
+fn results(chapter: &Value, file: &str) -> Vec<String> {
+    let own = file.trim_end_matches(".ipynb");
+    let names = keeps_as(chapter).into_iter().filter(|name| name != own);
+    names
+        .map(|name| {
+            format!("keeps its results as “{name}”, and the last chapter looks for “{own}”")
+        })
+        .collect()
+}
+
+/// The names under which a chapter keeps results.
+fn keeps_as(chapter: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    for cell in code_cells(chapter) {
+        let source = text(&cell["source"]);
+        let calls = source.split("keep_results(\"").skip(1);
+        names.extend(calls.filter_map(|call| Some(call.split_once('"')?.0.to_owned())));
+    }
+    names
+}
+
+/// The last chapter asks for chapters by name: a file that was renamed would just be missing.
+#[test]
+fn the_last_chapter_asks_for_every_chapter_that_keeps_results() {
+    let all = chapters();
+    let Some(last) = all.iter().find(|path| name_of(path).starts_with("08-")) else {
+        return;
+    };
+    let last = read_json(last);
+    let asked: String = code_cells(&last)
+        .map(|cell| text(&cell["source"]))
+        .collect();
+    for path in &all {
+        let (name, keeps) = (name_of(path), keeps_as(&read_json(path)));
+        let own = name.trim_end_matches(".ipynb");
+        assert!(
+            keeps.len() < 2,
+            "{name} keeps results twice; the second time replaces the first"
+        );
+        assert!(
+            keeps.is_empty() || asked.contains(&format!("\"{own}\"")),
+            "chapter 08 does not ask for the results of {name}"
+        );
+    }
+}
+
 fn cells(chapter: &Value) -> &[Value] {
     chapter["cells"].as_array().map_or(&[], Vec::as_slice)
 }
@@ -221,7 +269,7 @@ fn a_badly_formed_chapter_is_found_out() {
         "nbformat_minor": 4,
         "metadata": { "kernelspec": { "name": "python3" } },
         "cells": [
-            { "id": "a", "cell_type": "code", "metadata": {}, "outputs": [], "source": ["let ", "x = 1;"] },
+            { "id": "a", "cell_type": "code", "metadata": {}, "outputs": [], "source": ["keep_results(", "\"b\", &[]);"] },
             { "id": "a", "cell_type": "code", "metadata": { "tags": ["exercise"], "workbook": { "exercise": "one" } },
               "outputs": [{ "output_type": "stream", "name": "stdout", "text": ["in /home/", "me \u{1f600}"] }], "source": "" },
             { "id": "b", "cell_type": "code", "metadata": { "tags": ["solution"], "workbook": { "exercise": "one" } },
@@ -232,7 +280,13 @@ fn a_badly_formed_chapter_is_found_out() {
               "source": "" },
         ],
     });
-    let faults = [form(&bad), content(&bad), exercises(&bad)].concat();
+    let faults = [
+        form(&bad),
+        content(&bad),
+        exercises(&bad),
+        results(&bad, "a.ipynb"),
+    ]
+    .concat();
     let expected = [
         "is not nbformat 4.5",
         "its kernelspec is not `rust`",
@@ -247,6 +301,7 @@ fn a_badly_formed_chapter_is_found_out() {
         "the solution of “one” is not folded away",
         "belongs to no exercise (“two”)",
         "1 exercises",
+        "keeps its results as “b”",
     ];
     for (fault, expected) in faults.iter().zip(expected) {
         assert!(fault.contains(expected), "{faults:#?}");
