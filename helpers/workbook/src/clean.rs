@@ -1,5 +1,6 @@
 //! `cargo workbook clean`: removes everything that the workbook made on this machine.
 
+use crate::cluster;
 use crate::kernel;
 use crate::layout::Layout;
 use crate::seed::remove;
@@ -16,6 +17,9 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
     let alive = kernel::sweep(layout)?;
     if alive > 0 {
         bail!("{alive} kernel(s) are running; stop JupyterLab first, then run this again");
+    }
+    if cluster::is_running(layout) {
+        bail!("a cluster is running; end it with Ctrl-C in its terminal, then run this again");
     }
     let mut folders = Vec::new();
     if keep_environment {

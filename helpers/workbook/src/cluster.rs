@@ -6,12 +6,12 @@
 use crate::doctor::version;
 use crate::environment::follow;
 use crate::layout::Layout;
-use crate::seed::{self, stat_all};
+use crate::seed;
 use crate::setup::{self, cargo_progress};
 use crate::toolchain::{Toolchain, clean_environment};
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -134,6 +134,16 @@ pub fn state(layout: &Layout) -> Option<bool> {
     })
 }
 
+/// Whether a cluster runs: its supervisor holds the lock in its folder.
+pub fn is_running(layout: &Layout) -> bool {
+    let folders = fs::read_dir(layout.cluster().join("runs"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut locks = folders.filter_map(|folder| File::open(folder.path().join("lock")).ok());
+    locks.any(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 fn is_ready(layout: &Layout, key: &str) -> bool {
     PROGRAMS
         .iter()
@@ -141,19 +151,22 @@ fn is_ready(layout: &Layout, key: &str) -> bool {
         && setup::is_done(layout, "cluster", key)
 }
 
-/// Compiler, versions and sources: what the programs are made from.
+/// What the programs are made from: compiler, versions, their own sources, and of helpers what they
+/// call. By contents: to build them takes long, and a file that was only touched is no reason.
 fn key(layout: &Layout, toolchain: &Toolchain) -> Result<String> {
     let mut key = DefaultHasher::new();
     toolchain.verbose_version.hash(&mut key);
-    let sources = layout.helpers().join("cluster");
-    for folder in [sources.join("src"), layout.helpers().join("src")] {
-        stat_all(&folder, &mut key)?;
-    }
-    for file in [
+    let (sources, helpers) = (layout.helpers().join("cluster"), layout.helpers());
+    let mut files = vec![
         sources.join("Cargo.lock"),
         sources.join("Cargo.toml"),
-        layout.helpers().join("Cargo.toml"),
-    ] {
+        helpers.join("Cargo.toml"),
+        helpers.join("src/resize.rs"),
+    ];
+    seed::collect_files(&sources.join("src"), &mut files)?;
+    seed::collect_files(&helpers.join("src/resize"), &mut files)?;
+    files.sort();
+    for file in files {
         fs::read(&file)
             .with_context(|| format!("{} cannot be read", file.display()))?
             .hash(&mut key);

@@ -115,26 +115,18 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
     fs::read(&manifest)?.hash(&mut base);
 
     let mut helpers = DefaultHasher::new();
-    manifest.hash(&mut helpers);
-    stat(&manifest)?.hash(&mut helpers);
-    stat_all(&layout.helpers().join("src"), &mut helpers)?;
+    let mut sources = vec![manifest];
+    collect_files(&layout.helpers().join("src"), &mut sources)?;
+    sources.sort();
+    for source in sources {
+        source.hash(&mut helpers);
+        // Cargo looks at times rather than at contents, so a touched file counts as changed.
+        stat(&source)?.hash(&mut helpers);
+    }
     Ok(Key {
         base: format!("{:016x}", base.finish()),
         helpers: format!("{:016x}", helpers.finish()),
     })
-}
-
-/// Names, lengths and times of all files in a folder. Cargo looks at times rather than at contents,
-/// so a touched file counts as changed.
-pub fn stat_all(folder: &Path, hasher: &mut impl Hasher) -> Result<()> {
-    let mut files = Vec::new();
-    collect_files(folder, &mut files)?;
-    files.sort();
-    for file in files {
-        file.hash(hasher);
-        stat(&file)?.hash(hasher);
-    }
-    Ok(())
 }
 
 /// Length and time of last change.
@@ -148,7 +140,8 @@ fn stat(path: &Path) -> Result<(u64, u128)> {
     Ok((metadata.len(), changed.as_nanos()))
 }
 
-fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds all files in a folder, and in its folders, to `files`.
+pub fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
