@@ -64,6 +64,9 @@ fn pieces(text: &str) -> Vec<Piece> {
 /// Who worked when, one lane a process; a piece that never ended is a hatched mark at its beginning.
 /// Times count from the first beginning.
 pub fn timeline_of(title: &str, pieces: &[Piece]) -> Figure {
+    if pieces.is_empty() {
+        return timeline("Nothing to show: no work was recorded", &[]);
+    }
     let start = pieces
         .iter()
         .map(|piece| piece.begun)
