@@ -151,8 +151,8 @@ fn is_ready(layout: &Layout, key: &str) -> bool {
         && setup::is_done(layout, "cluster", key)
 }
 
-/// What the programs are made from: compiler, versions, their own sources, and of helpers what they
-/// call. By contents: to build them takes long, and a file that was only touched is no reason.
+/// What the programs are made from: compiler, versions, their own sources, and of helpers the
+/// resizing. By contents: to build them takes long, and a file that was only touched is no reason.
 fn key(layout: &Layout, toolchain: &Toolchain) -> Result<String> {
     let mut key = DefaultHasher::new();
     toolchain.verbose_version.hash(&mut key);

@@ -167,6 +167,16 @@ fn a_killed_executor_costs_no_result() {
     assert_gone(&all);
 }
 
+/// Puts a task for each image into Redis and returns at a random moment, when some are done.
+fn hand_in_and_wait(cluster: &Cluster, out: &Path) {
+    let before = cluster.journal().len();
+    let submitted = cluster.resize_later(&paths(), out, 0.01).unwrap();
+    assert_eq!(submitted, IMAGES);
+    // Idle workers look for tasks once a second.
+    cluster.wait_for_beginnings(before, 10);
+    std::thread::sleep(Duration::from_millis(500).mul_f64(random_share()));
+}
+
 #[test]
 fn a_killed_worker_costs_no_image() {
     let _alone = alone();
@@ -178,13 +188,7 @@ fn a_killed_worker_costs_no_image() {
     for _ in 0..KILLS {
         let before = cluster.journal().len();
         let out = tempfile::tempdir().unwrap();
-        assert_eq!(
-            cluster.resize_later(&paths(), out.path(), 0.01).unwrap(),
-            IMAGES
-        );
-        // Wait until work goes on: idle workers look for tasks once a second.
-        cluster.wait_for_beginnings(before, 10);
-        std::thread::sleep(Duration::from_millis(500).mul_f64(random_share()));
+        hand_in_and_wait(&cluster, out.path());
         cluster.kill("worker-1").unwrap();
         let tasks = cluster.wait_for_tasks(Duration::from_secs(60)).unwrap();
         assert_eq!(tasks.failed, 0);
@@ -206,14 +210,8 @@ fn a_killed_redis_forgets_nothing() {
     }
     let cluster = Cluster::of_workers(2).unwrap();
     for round in 1..=KILLS {
-        let before = cluster.journal().len();
         let out = tempfile::tempdir().unwrap();
-        assert_eq!(
-            cluster.resize_later(&paths(), out.path(), 0.01).unwrap(),
-            IMAGES
-        );
-        cluster.wait_for_beginnings(before, 10);
-        std::thread::sleep(Duration::from_millis(500).mul_f64(random_share()));
+        hand_in_and_wait(&cluster, out.path());
         cluster.kill("redis").unwrap();
         assert!(cluster.tasks().is_err());
         std::thread::sleep(Duration::from_millis(200));
