@@ -177,7 +177,7 @@ fn key(layout: &Layout, toolchain: &Toolchain) -> Result<String> {
 fn build(layout: &Layout, toolchain: &Toolchain) -> Result<()> {
     let step = Step::begin(
         "the cluster's programs: Ballista and apalis",
-        "about 40 minutes of processor time and 3 GB on the disk while it is built, once",
+        "about 40 minutes of processor time and 2 GB on the disk while it is built, once",
     );
     // A fixed folder, so that an interrupted build goes on where it stopped.
     let target = layout.cluster().join("build");

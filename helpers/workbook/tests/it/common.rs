@@ -263,7 +263,10 @@ pub fn chapters() -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| {
             let name = name_of(path);
-            let number = name.split('-').next().unwrap_or_default();
+            // `06`, or `07a` where a chapter has two parts.
+            let first = name.split('-').next().unwrap_or_default();
+            let part = |c: char| c.is_ascii_lowercase();
+            let number = first.strip_suffix(part).unwrap_or(first);
             number.len() == 2
                 && number.bytes().all(|b| b.is_ascii_digit())
                 && name.ends_with(".ipynb")
