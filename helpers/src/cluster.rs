@@ -164,6 +164,16 @@ impl Cluster {
         !matches!(self.kind, Kind::Absent)
     }
 
+    fn running(&self) -> Option<(&Path, &Supervisor)> {
+        match &self.kind {
+            Kind::Running {
+                program,
+                supervisor,
+            } => Some((program, supervisor)),
+            _ => None,
+        }
+    }
+
     /// From now on queries know the files in `place` (a folder, or one file) as the table `name`:
     /// Parquet files if there are any, otherwise JSON lines (`.jsonl`).
     pub fn table(&mut self, name: &str, place: &Path) {
@@ -203,7 +213,7 @@ impl Cluster {
 
     /// Runs SQL statements, apart by `;`, and gives the table of the last one.
     pub fn sql(&self, statements: &str) -> Result<Answer, ClusterError> {
-        self.submit(statements, 1)?.wait()
+        self.begin(statements)?.wait()
     }
 
     /// As [`sql`](Self::sql), with the last statement run once to warm up and then `runs` times:
@@ -265,11 +275,7 @@ impl Cluster {
         to: &Path,
         at_least: f64,
     ) -> Result<usize, ClusterError> {
-        let Kind::Running {
-            program,
-            supervisor,
-        } = &self.kind
-        else {
+        let Some((program, supervisor)) = self.running() else {
             return Ok(0);
         };
         let mut submit = command(program);
@@ -292,11 +298,7 @@ impl Cluster {
 
     /// How many tasks wait, run, are done and have failed, as Redis knows it.
     pub fn tasks(&self) -> Result<TaskCounts, ClusterError> {
-        let Kind::Running {
-            program,
-            supervisor,
-        } = &self.kind
-        else {
+        let Some((program, supervisor)) = self.running() else {
             return Ok(TaskCounts::default());
         };
         let mut count = command(program);
@@ -340,11 +342,7 @@ impl Cluster {
     }
 
     fn order(&self, words: &[&str]) -> Result<Report, ClusterError> {
-        let Kind::Running {
-            program,
-            supervisor,
-        } = &self.kind
-        else {
+        let Some((program, supervisor)) = self.running() else {
             return Ok(Report::default());
         };
         let mut order = command(program);
@@ -371,10 +369,10 @@ impl Cluster {
     /// Who worked on which X-ray, when: what executors and workers wrote down themselves, in the
     /// order in which the work began.
     pub fn journal(&self) -> Vec<Piece> {
-        match &self.kind {
-            Kind::Running { supervisor, .. } => journal::read(&supervisor.place.folder),
-            _ => Vec::new(),
-        }
+        let running = self.running();
+        running.map_or_else(Vec::new, |(_, supervisor)| {
+            journal::read(&supervisor.place.folder)
+        })
     }
 }
 
@@ -406,13 +404,6 @@ impl Job {
             None => Ok(Answer::absent()),
             Some(child) => Ok(Answer::new(finish(child)?)),
         }
-    }
-
-    /// Whether it has ended, well or badly.
-    pub fn is_over(&mut self) -> bool {
-        self.child
-            .as_mut()
-            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 }
 

@@ -23,6 +23,16 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// Runs that were timed elsewhere: wall-clock seconds of one call each, CPU time not known.
+    pub fn of_wall(name: &str, wall: Vec<f64>) -> Timing {
+        Timing {
+            name: name.to_owned(),
+            wall,
+            cpu: Vec::new(),
+            calls: 1,
+        }
+    }
+
     /// The middle wall time in seconds; NaN when there are no runs.
     pub fn median(&self) -> f64 {
         median(&self.wall)

@@ -18,15 +18,21 @@ pub fn data_dir() -> PathBuf {
 
 /// An empty folder for the files of a cell. A cell that runs again finds it empty again, and it goes
 /// when the kernel ends (on a kernel that the workbook did not start: when the system tidies up).
-pub fn scratch(name: &str) -> std::io::Result<PathBuf> {
+pub fn scratch(name: &str) -> io::Result<PathBuf> {
     let own = || std::env::temp_dir().join(format!("workbook-{}", std::process::id()));
     let kernels = std::env::var_os("WORKBOOK_SCRATCH").map(PathBuf::from);
     let folder = kernels.unwrap_or_else(own).join(name);
-    match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => std::fs::create_dir_all(&folder)?,
-    }
+    remove(&folder)?;
+    fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+/// Removes a folder, if it is there.
+pub(crate) fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The folder for what chapters measured; see [`results`](crate::results).

@@ -4,8 +4,9 @@
 //! invented, and the same on every machine: no generator state goes from one reading to the next,
 //! so its files can be written at the same time.
 
-use crate::paths::{data_dir, shown};
+use crate::paths::{data_dir, remove, shown};
 use crate::progress::Progress;
+use crate::weather::chance::mix;
 use crate::weather::dates;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ const STATIONS: [&str; 17] = [
     "S104", "S111", "S115", "S116", "S121",
 ];
 
+const PLACES: u64 = STATIONS.len() as u64;
 const MINUTES_APART: u64 = 5;
 const TIMES_A_DAY: u64 = 24 * 60 / MINUTES_APART;
 const FIRST_DAY: &str = "2020-07-01";
@@ -160,7 +162,7 @@ fn readings_in(place: &Path, rows: u64) -> Result<ReadingSet, ReadingsError> {
     Ok(ReadingSet {
         files: (0..FILES).map(|part| file(&folder, part)).collect(),
         folder,
-        days: rows.div_ceil(TIMES_A_DAY * STATIONS.len() as u64),
+        days: rows.div_ceil(TIMES_A_DAY * PLACES),
         rows: stamp.rows.iter().sum(),
         bytes: stamp.bytes.iter().sum(),
     })
@@ -219,14 +221,6 @@ fn make(place: &Path, rows: u64) -> io::Result<Stamp> {
     made
 }
 
-/// Removes a folder, if it is there.
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 fn write_files(folder: &Path, rows: u64) -> io::Result<Stamp> {
     // Left by a run that was stopped.
     remove(folder)?;
@@ -271,7 +265,7 @@ const COOLER: u64 = 36;
 
 impl Weather {
     fn new(rows: u64) -> Weather {
-        let count = rows.div_ceil(TIMES_A_DAY * STATIONS.len() as u64);
+        let count = rows.div_ceil(TIMES_A_DAY * PLACES);
         let day = |(day, date): (u64, String)| Day {
             date,
             warmer: draw([day, 0, 1], -8..9),
@@ -304,7 +298,7 @@ impl Weather {
     fn write(&self, slots: Range<u64>, out: &mut impl Write) -> io::Result<u64> {
         let mut count = 0;
         for slot in slots {
-            let (station, step) = (slot % 17, slot / 17);
+            let (station, step) = (slot % PLACES, slot / PLACES);
             let (day, time) = (step / TIMES_A_DAY, step % TIMES_A_DAY);
             let (hour, minute) = (time * MINUTES_APART / 60, time * MINUTES_APART % 60);
             let is_silent = draw([day, station, 100 + hour], 0..60) == 0;
@@ -328,7 +322,7 @@ impl Weather {
     }
 
     fn tenths(&self, day: u64, station: u64, time: u64) -> i64 {
-        let slot = (day * TIMES_A_DAY + time) * 17 + station;
+        let slot = (day * TIMES_A_DAY + time) * PLACES + station;
         let about = &self.days[day as usize];
         let cooler = match about.shower {
             Some((start, most)) if (start..start + COOLER).contains(&time) => {
@@ -343,12 +337,7 @@ impl Weather {
 
 /// A number of `range` that depends on nothing but the three words: splitmix64 over them.
 fn draw(words: [u64; 3], range: Range<i64>) -> i64 {
-    let mixed = words.into_iter().fold(SEED, |sum, word| {
-        let mut z = (sum ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    });
+    let mixed = words.into_iter().fold(SEED, |sum, word| mix(sum ^ word));
     range.start + (mixed % (range.end - range.start) as u64) as i64
 }
 

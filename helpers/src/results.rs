@@ -94,7 +94,7 @@ impl<T> Comparison<T> {
     pub fn kept(&self, key: &str, baseline: &str, variant: &str) -> Kept {
         let timing = |name: &str| match self.find(name) {
             Some(timing) => timing.clone(),
-            None => runs(name.to_owned(), Vec::new()),
+            None => Timing::of_wall(name, Vec::new()),
         };
         Kept::new(key, &timing(baseline), &timing(variant))
     }
@@ -228,15 +228,6 @@ fn here() -> String {
     machine().name()
 }
 
-fn runs(name: String, seconds: Vec<f64>) -> Timing {
-    Timing {
-        name,
-        wall: seconds,
-        cpu: Vec::new(),
-        calls: 1,
-    }
-}
-
 /// A name that stays in the folder.
 fn file(folder: &Path, chapter: &str) -> Option<PathBuf> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
@@ -350,8 +341,8 @@ fn load(path: &Path, chapter: &str, machine: &str) -> Result<Option<ChapterResul
         .into_iter()
         .map(|result| Kept {
             key: result.key,
-            baseline: runs(result.baseline.name, result.baseline.seconds),
-            variant: runs(result.variant.name, result.variant.seconds),
+            baseline: Timing::of_wall(&result.baseline.name, result.baseline.seconds),
+            variant: Timing::of_wall(&result.variant.name, result.variant.seconds),
             workers: result.workers,
         })
         .collect();
@@ -389,7 +380,7 @@ mod tests {
     const HERE: &str = "2 cores · a processor";
 
     fn kept(key: &str, slow: &[f64], fast: &[f64]) -> Kept {
-        let timing = |name: &str, wall: &[f64]| runs(name.to_owned(), wall.to_vec());
+        let timing = |name: &str, wall: &[f64]| Timing::of_wall(name, wall.to_vec());
         Kept::new(key, &timing("slow", slow), &timing("fast", fast))
     }
 
@@ -479,14 +470,12 @@ mod tests {
     fn a_file_that_is_no_use_is_explained_and_skipped() {
         let folder = scratch();
         let path = folder.path().join("05.json");
+        let write = || {
+            let results = [kept("a", &[2.0], &[1.0])];
+            keep(folder.path(), "05", Size::Full, HERE, &results)
+        };
         let good = || {
-            let line = keep(
-                folder.path(),
-                "05",
-                Size::Full,
-                HERE,
-                &[kept("a", &[2.0], &[1.0])],
-            );
+            let line = write();
             assert!(line.starts_with("kept"), "{line}");
             fs::read_to_string(&path).unwrap()
         };
@@ -531,13 +520,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert!(read(folder.path(), &["05"], HERE).notes[0].contains("not a file"));
-        let line = keep(
-            folder.path(),
-            "05",
-            Size::Full,
-            HERE,
-            &[kept("a", &[2.0], &[1.0])],
-        );
+        let line = write();
         assert!(line.contains("results not kept"), "{line}");
     }
 

@@ -22,7 +22,7 @@
 //! | [`mode`] | this machine's service or the real one |
 
 mod backoff;
-mod chance;
+pub(crate) mod chance;
 mod client;
 mod dates;
 mod day;

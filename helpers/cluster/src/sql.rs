@@ -8,7 +8,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::json::writer::{JsonArray, WriterBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::DFParser;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::time::Instant;
 
 #[derive(clap::Args)]
@@ -53,23 +53,23 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         context.execute_logical_plan(plan).await?.collect().await?;
     }
     let mut seconds = Vec::new();
-    let mut table = Value::Null;
-    for _ in 0..arguments.runs.max(1) {
+    let (columns, batches) = loop {
         let start = Instant::now();
         let plan = context.state().statement_to_plan(last.clone()).await?;
         let frame = context.execute_logical_plan(plan).await?;
-        let columns: Vec<String> = frame
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
+        let fields = frame.schema().fields().iter();
+        let columns: Vec<String> = fields.map(|field| field.name().clone()).collect();
         let batches = frame.collect().await?;
         seconds.push(start.elapsed().as_secs_f64());
-        table = serde_json::json!({ "columns": columns, "rows": rows(&columns, &batches)? });
-    }
-    table["seconds"] = seconds.into();
-    println!("{table}");
+        if seconds.len() >= arguments.runs {
+            break (columns, batches);
+        }
+    };
+    let rows = rows(&columns, &batches)?;
+    println!(
+        "{}",
+        json!({ "columns": columns, "rows": rows, "seconds": seconds })
+    );
     Ok(())
 }
 

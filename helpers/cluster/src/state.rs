@@ -4,6 +4,7 @@
 //! supervisor holds says whether it still lives; the system lets go of it however it ends.
 
 use anyhow::{Context, Result, bail};
+use helpers::paths::write_whole;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,6 @@ pub struct Member {
     pub pid: u32,
     /// `running`, or how it ended.
     pub state: String,
-    pub ports: Vec<u16>,
     /// Relative to the cluster's folder.
     pub log: String,
 }
@@ -45,9 +45,7 @@ pub const RUNNING: &str = "running";
 impl State {
     /// Writes it in one step, so that a reader finds the old or the new one.
     pub fn write(&self) -> Result<()> {
-        let aside = self.folder.join("state.json.new");
-        fs::write(&aside, serde_json::to_vec_pretty(self)?)
-            .and_then(|()| fs::rename(&aside, self.folder.join(STATE)))
+        write_whole(&self.folder.join(STATE), &serde_json::to_vec_pretty(self)?)
             .context("the cluster's state cannot be written (is the disk full?)")
     }
 
@@ -62,7 +60,7 @@ impl State {
 /// Makes a folder for this process's cluster and holds its lock; the second is to be kept.
 /// Folders of clusters that were killed go.
 pub fn make_folder(runs: &Path) -> Result<(PathBuf, File)> {
-    alive(runs)?;
+    alive(runs);
     let folder = runs.join(std::process::id().to_string());
     let made = fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(LOCK)));
     let lock =
@@ -72,9 +70,9 @@ pub fn make_folder(runs: &Path) -> Result<(PathBuf, File)> {
 }
 
 /// The clusters that live, oldest first. Removes what dead ones left.
-pub fn alive(runs: &Path) -> Result<Vec<State>> {
+fn alive(runs: &Path) -> Vec<State> {
     let Ok(entries) = fs::read_dir(runs) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let mut found = Vec::new();
     for folder in entries.flatten().map(|entry| entry.path()) {
@@ -92,7 +90,7 @@ pub fn alive(runs: &Path) -> Result<Vec<State>> {
             .and_then(|m| m.created())
             .ok()
     });
-    Ok(found)
+    found
 }
 
 /// The cluster to act on: the one in `folder`, or the only one that runs.
@@ -100,7 +98,7 @@ pub fn chosen(runs: &Path, folder: Option<&Path>) -> Result<State> {
     if let Some(folder) = folder {
         return State::read(folder);
     }
-    let mut found = alive(runs)?;
+    let mut found = alive(runs);
     match (found.pop(), found.len()) {
         (None, _) => {
             bail!("no cluster runs; `cargo workbook cluster up` starts one, and so does chapter 07")

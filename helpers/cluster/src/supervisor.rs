@@ -14,7 +14,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long the processes together may take until they answer.
 const STARTING: Duration = Duration::from_secs(60);
@@ -43,7 +43,6 @@ pub struct Arguments {
 struct Plan {
     name: String,
     arguments: Vec<String>,
-    ports: Vec<u16>,
 }
 
 struct Running {
@@ -61,54 +60,15 @@ struct Supervisor {
 /// Runs a cluster until its owner ends or asks for the end.
 pub async fn up(arguments: Arguments) -> Result<()> {
     // Before anything is started, so that no signal is missed.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut heal = signal(SignalKind::user_defined1())?;
-    let (gone, mut owner_gone) = tokio::sync::mpsc::channel::<()>(1);
-    if arguments.owned {
-        std::thread::spawn(move || {
-            owner::wait_for_end();
-            drop(gone);
-        });
-    } else {
-        // Never said: whoever sits at the terminal ends this with Ctrl-C.
-        std::mem::forget(gone);
-    }
+    let heal = signal(SignalKind::user_defined1())?;
+    let end = asked_to_end(arguments.owned)?;
     let (folder, _lock) = make_folder(&arguments.runs)?;
-    let mut supervisor = Supervisor::new(&arguments, folder)?;
-    let mut reported = false;
-    let mut result = Ok(());
-    loop {
-        if !supervisor.state.ready {
-            // Ending is possible at any moment, also while the processes start.
-            tokio::select! {
-                made_ready = supervisor.make_ready() => result = made_ready,
-                _ = owner_gone.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                _ = hangup.recv() => break,
-            }
-            if result.is_err() && !reported {
-                break;
-            }
-            supervisor.state.ready = true;
-            supervisor.state.write()?;
-            if !reported {
-                supervisor.report(arguments.owned)?;
-                reported = true;
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(TICK) => supervisor.look()?,
-            _ = heal.recv() => supervisor.heal()?,
-            _ = owner_gone.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-            _ = hangup.recv() => break,
-        }
-    }
-    let folder = supervisor.state.folder.clone();
+    let mut supervisor = Supervisor::new(&arguments, folder.clone())?;
+    // Ending is possible at any moment, also while the processes start.
+    let result = tokio::select! {
+        result = supervisor.run(heal, arguments.owned) => result,
+        () = end => Ok(()),
+    };
     drop(supervisor);
     // A start that failed leaves its logs for whoever wants to know why, until the next start.
     if result.is_ok() {
@@ -117,13 +77,40 @@ pub async fn up(arguments: Arguments) -> Result<()> {
     result
 }
 
+/// Returns a future that is over when the owner ends, or the system or the terminal asks for it.
+fn asked_to_end(owned: bool) -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (gone, owner_gone) = tokio::sync::oneshot::channel::<()>();
+    // Nobody owns a cluster in a terminal: whoever sits there ends it with Ctrl-C.
+    let nobody = if owned {
+        std::thread::spawn(move || {
+            owner::wait_for_end();
+            drop(gone);
+        });
+        None
+    } else {
+        Some(gone)
+    };
+    Ok(async move {
+        tokio::select! {
+            _ = owner_gone => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        drop(nobody);
+    })
+}
+
 impl Supervisor {
     fn new(arguments: &Arguments, folder: PathBuf) -> Result<Self> {
         let ports = free_ports(2 * arguments.executors + 2)?;
         let mut plans = Vec::new();
         let text = |path: PathBuf| path.display().to_string();
         let journal = text(folder.join(JOURNAL));
-        let mut plan = |name: &str, role: &str, ports: &[u16], more: &[(&str, String)]| {
+        let mut plan = |name: &str, role: &str, more: &[(&str, String)]| {
             let mut arguments = vec![role.to_owned()];
             for (option, value) in more {
                 arguments.extend([format!("--{option}"), value.clone()]);
@@ -131,24 +118,17 @@ impl Supervisor {
             plans.push(Plan {
                 name: name.to_owned(),
                 arguments,
-                ports: ports.to_vec(),
             });
         };
         let (scheduler, redis) = (ports[0], ports[1]);
         if arguments.executors > 0 {
-            plan(
-                "scheduler",
-                "scheduler",
-                &[scheduler],
-                &[("port", scheduler.to_string())],
-            );
+            plan("scheduler", "scheduler", &[("port", scheduler.to_string())]);
         }
         for (n, ports) in ports[2..].chunks(2).enumerate() {
             let name = format!("executor-{}", n + 1);
             plan(
                 &name,
                 "executor",
-                ports,
                 &[
                     ("name", name.clone()),
                     ("scheduler-port", scheduler.to_string()),
@@ -166,7 +146,6 @@ impl Supervisor {
             plan(
                 "redis",
                 "redis",
-                &[redis],
                 &[("port", redis.to_string()), ("data", data)],
             );
         }
@@ -175,7 +154,6 @@ impl Supervisor {
             plan(
                 &name,
                 "worker",
-                &[],
                 &[
                     ("name", name.clone()),
                     ("redis-port", redis.to_string()),
@@ -242,9 +220,34 @@ impl Supervisor {
         Ok((child, pid))
     }
 
+    /// Waits until all is ready, says so, and then looks after it for ever.
+    async fn run(&mut self, mut heal: Signal, owned: bool) -> Result<()> {
+        self.all_answer().await?;
+        self.set_ready()?;
+        self.report(owned)?;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(TICK) => self.look()?,
+                _ = heal.recv() => {
+                    self.heal()?;
+                    // What does not come back is seen in the state.
+                    if let Err(error) = self.all_answer().await {
+                        eprintln!("{error:#}");
+                    }
+                    self.set_ready()?;
+                }
+            }
+        }
+    }
+
+    fn set_ready(&mut self) -> Result<()> {
+        self.state.ready = true;
+        self.state.write()
+    }
+
     /// Returns when everything that runs answers, with an error if that takes too long or if
     /// something has ended on its own.
-    async fn make_ready(&mut self) -> Result<()> {
+    async fn all_answer(&mut self) -> Result<()> {
         let deadline = Instant::now() + STARTING;
         loop {
             self.look()?;
@@ -303,7 +306,6 @@ impl Supervisor {
             name: member.plan.name.clone(),
             pid: member.pid,
             state: member.ended.map_or(RUNNING.to_owned(), how_it_ended),
-            ports: member.plan.ports.clone(),
             log: log_name(&member.plan.name),
         });
         self.state.members = members.collect();

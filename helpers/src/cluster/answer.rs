@@ -90,12 +90,7 @@ impl Answer {
     /// text to the last row of its result, as the client saw it. `None` where there is no table.
     pub fn timing(&self, name: &str) -> Option<Timing> {
         let wall = self.table.as_ref()?.seconds.clone();
-        Some(Timing {
-            name: name.to_owned(),
-            wall,
-            cpu: Vec::new(),
-            calls: 1,
-        })
+        Some(Timing::of_wall(name, wall))
     }
 
     /// Shows the table as the result of the cell; the kernel calls this.

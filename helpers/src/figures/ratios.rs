@@ -1,9 +1,7 @@
 //! Ratios of times on one logarithmic axis, each beside a number to compare it with.
 
 use super::Figure;
-use super::canvas::{
-    Align, Canvas, Dash, LABEL, MARGIN, PALE, PALETTE, RIGHT, RULE, SMALL, card, tint,
-};
+use super::canvas::{Align, Canvas, Dash, LABEL, MARGIN, PALETTE, RIGHT, RULE, SMALL, card, tint};
 use super::rows::MOST_ROWS;
 use super::scale::{Axis, BELOW, usable};
 use super::table::{listed, table};
@@ -175,13 +173,7 @@ const DIAMOND: usize = 3;
 const MARK: plotters::prelude::RGBColor = PALETTE[1];
 
 fn draw(canvas: &Canvas, row: &Row, axis: &Axis, y: f64) {
-    canvas.rect(
-        axis.at(axis.low),
-        y - 0.5,
-        axis.at(axis.high),
-        y + 0.5,
-        PALE,
-    );
+    axis.draw_track(canvas, y);
     if row.measured.is_some() {
         let (low, high) = (axis.at(row.range.0), axis.at(row.range.1));
         canvas.rect(low, y - 3.5, high, y + 3.5, tint(PALETTE[0], 0.38));

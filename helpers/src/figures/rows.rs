@@ -1,8 +1,6 @@
 //! The painter of rows with bars: names at the left, values at the right.
 
-use super::canvas::{
-    Align, Canvas, Dash, LABEL, MARGIN, PALE, PALETTE, RIGHT, RULE, SMALL, card, tint,
-};
+use super::canvas::{Align, Canvas, Dash, LABEL, MARGIN, PALETTE, RIGHT, RULE, SMALL, card, tint};
 use super::scale::{Axis, BELOW};
 use super::text::{shorten, width};
 
@@ -158,13 +156,7 @@ fn bar(
     };
     let x = axis.at(middle);
     if log {
-        canvas.rect(
-            axis.at(axis.low),
-            y - 0.5,
-            axis.at(axis.high),
-            y + 0.5,
-            PALE,
-        );
+        axis.draw_track(canvas, y);
     } else {
         let zero = axis.at(0.0);
         canvas.rect(

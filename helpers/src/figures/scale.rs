@@ -1,6 +1,6 @@
 //! From numbers to pixels: round ticks, linear and logarithmic axes, one time unit per axis.
 
-use super::canvas::{Align, Canvas, GRID, RULE, SMALL};
+use super::canvas::{Align, Canvas, GRID, PALE, RULE, SMALL};
 use super::text::{fixed, power_of_ten, width};
 
 /// A number that can be drawn. Magnitudes beyond 10^±150 would overflow in the arithmetic.
@@ -140,6 +140,17 @@ impl Axis {
             (value - self.low) / (self.high - self.low)
         };
         self.from + share * (self.to - self.from)
+    }
+
+    /// A thin line from end to end at height `y`.
+    pub(super) fn draw_track(&self, canvas: &Canvas, y: f64) {
+        canvas.rect(
+            self.at(self.low),
+            y - 0.5,
+            self.at(self.high),
+            y + 0.5,
+            PALE,
+        );
     }
 
     /// Draws grid lines between `top` and `bottom`, tick labels below, and the axis' label.

@@ -11,7 +11,7 @@ pub fn chance(seed: u64, words: &[u64]) -> f64 {
 }
 
 /// One step of the generator splitmix64: every bit of the input changes about half of the output.
-fn mix(number: u64) -> u64 {
+pub fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

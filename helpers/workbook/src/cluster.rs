@@ -4,11 +4,10 @@
 //! would otherwise weigh on everyone's first start.
 
 use crate::doctor::version;
-use crate::environment::follow;
 use crate::layout::Layout;
 use crate::seed;
-use crate::setup::{self, cargo_progress};
-use crate::toolchain::{Toolchain, clean_environment};
+use crate::setup;
+use crate::toolchain::Toolchain;
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File, TryLockError};
@@ -103,7 +102,7 @@ pub fn ensure(layout: &Layout) -> Result<()> {
     let _lock = setup::lock(layout)?;
     let toolchain = Toolchain::find()?;
     let key = key(layout, &toolchain)?;
-    if !is_ready(layout, &key) {
+    if !are_built(layout) || !setup::is_done(layout, "cluster", &key) {
         build(layout, &toolchain)?;
         setup::done(layout, "cluster", &key)?;
     }
@@ -124,13 +123,10 @@ pub fn tool_version(tool: &str) -> std::result::Result<String, String> {
 
 /// Whether the programs are there and built from what lies here now; `None` if they are not there.
 pub fn state(layout: &Layout) -> Option<bool> {
-    let built = PROGRAMS
-        .iter()
-        .all(|program| layout.cluster().join("bin").join(program).exists());
-    built.then(|| {
+    are_built(layout).then(|| {
         Toolchain::find()
             .and_then(|toolchain| key(layout, &toolchain))
-            .is_ok_and(|key| is_ready(layout, &key))
+            .is_ok_and(|key| setup::is_done(layout, "cluster", &key))
     })
 }
 
@@ -144,11 +140,9 @@ pub fn is_running(layout: &Layout) -> bool {
     locks.any(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
-fn is_ready(layout: &Layout, key: &str) -> bool {
-    PROGRAMS
-        .iter()
-        .all(|program| layout.cluster().join("bin").join(program).exists())
-        && setup::is_done(layout, "cluster", key)
+fn are_built(layout: &Layout) -> bool {
+    let bin = layout.cluster().join("bin");
+    PROGRAMS.iter().all(|program| bin.join(program).exists())
 }
 
 /// What the programs are made from: compiler, versions, their own sources, and of helpers the
@@ -185,30 +179,18 @@ fn build(layout: &Layout, toolchain: &Toolchain) -> Result<()> {
     cargo
         .args(["build", "--locked", "--bins", "--manifest-path"])
         .arg(layout.helpers().join("cluster/Cargo.toml"));
-    clean_environment(&mut cargo);
-    cargo
-        .current_dir(&layout.root)
-        .env("PATH", toolchain.path())
-        .env("CARGO_TARGET_DIR", &target)
-        .env("CARGO_TERM_PROGRESS_WHEN", "always")
-        .env("CARGO_TERM_PROGRESS_WIDTH", "100");
-    follow(cargo, |line| match cargo_progress(line) {
-        Some((done, total)) => step.progress(done, total),
-        None => step.say(line.trim()),
-    })
-    .context(
-        "the cluster's programs could not be built; if the network is the cause, run this again: \
-         it goes on where it stopped",
+    setup::build_with(
+        cargo,
+        layout,
+        toolchain,
+        &target,
+        &step,
+        "the cluster's programs",
     )?;
     let bin = layout.cluster().join("bin");
     fs::create_dir_all(&bin)?;
     for program in PROGRAMS {
-        // Replaced in one step: a cluster that starts at this moment finds the old or the new one.
-        let aside = bin.join(format!("{program}.new"));
-        fs::copy(target.join("debug").join(program), &aside).with_context(|| {
-            format!("{} cannot be written (is the disk full?)", aside.display())
-        })?;
-        fs::rename(&aside, bin.join(program))?;
+        setup::install(&target.join("debug").join(program), &bin.join(program))?;
     }
     seed::remove(&target)?;
     step.end();

@@ -1,5 +1,6 @@
 //! `cargo workbook`: opens JupyterLab on the workbook.
 
+use crate::chapter::name_of;
 use crate::child;
 use crate::kernel;
 use crate::layout::Layout;
@@ -20,7 +21,7 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
     fs::create_dir_all(&runtime)?;
     let first = run::chapters(layout)?
         .first()
-        .map(|chapter| format!("/lab/tree/{}", run::name_of(chapter)))
+        .map(|chapter| format!("/lab/tree/{}", name_of(chapter)))
         .unwrap_or_else(|| "/lab".to_owned());
     let log_file = layout.made().join("jupyter.log");
     let log = File::create(&log_file)?;

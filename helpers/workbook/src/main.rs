@@ -10,12 +10,14 @@
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`cluster`] | the programs of chapter 07, built apart |
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
+//! | [`chapter`] | which files are chapters |
 //! | [`child`] | a process that never outlives this one |
 //! | [`worker`] | a worker of a notebook's process pool |
 //! | [`weather_server`] | the server that chapter 05 fetches from |
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress and tables on the terminal |
 
+mod chapter;
 mod child;
 mod clean;
 mod cluster;

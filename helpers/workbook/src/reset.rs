@@ -1,7 +1,8 @@
 //! `cargo workbook reset`: a chapter as it was published, the edited one kept beside it.
 
+use crate::chapter::{is_chapter, name_of};
 use crate::layout::Layout;
-use crate::run::{chapters, is_chapter, name_of};
+use crate::run::{chapters, named_like};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fs;
@@ -68,20 +69,7 @@ fn choose(layout: &Layout, commit: &str, named: &[String]) -> Result<Vec<String>
     for wanted in named {
         // `notebooks/06-x.ipynb`, as a shell completes it, means the chapter too.
         let wanted = name_of(Path::new(wanted));
-        let before = found.len();
-        found.extend(
-            known
-                .iter()
-                .filter(|name| name.starts_with(&wanted))
-                .cloned(),
-        );
-        if found.len() == before {
-            let names: Vec<&str> = known.iter().map(String::as_str).collect();
-            bail!(
-                "there is no chapter “{wanted}”; the chapters are {}",
-                names.join(", ")
-            );
-        }
+        found.extend(named_like(known.iter().cloned(), &wanted, "chapter")?);
     }
     Ok(found)
 }

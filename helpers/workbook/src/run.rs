@@ -1,5 +1,6 @@
 //! `cargo workbook run`: executes notebooks without a browser, on the kernel that readers use.
 
+use crate::chapter::{is_chapter, name_of};
 use crate::child;
 use crate::environment::Environment;
 use crate::kernel;
@@ -283,17 +284,25 @@ pub fn find_notebooks(layout: &Layout, named: &[String]) -> Result<Vec<PathBuf>>
             found.push(fs::canonicalize(file)?);
             continue;
         }
-        // A chapter in two parts has two names: `07` means 07a and 07b.
-        let parts = chapters.iter().filter(|c| name_of(c).starts_with(name));
-        let before = found.len();
-        found.extend(parts.cloned());
-        if found.len() == before {
-            let names: Vec<String> = chapters.iter().map(|c| name_of(c)).collect();
-            bail!(
-                "there is no notebook “{name}”; the chapters are {}",
-                names.join(", ")
-            );
-        }
+        let like = named_like(chapters.iter().map(|c| name_of(c)), name, "notebook")?;
+        found.extend(like.iter().map(|name| layout.notebooks().join(name)));
+    }
+    Ok(found)
+}
+
+/// The names that begin as the reader wrote: a chapter in two parts has two, so `07` means 07a and
+/// 07b. An error lists what there is.
+pub fn named_like(
+    known: impl Iterator<Item = String>,
+    wanted: &str,
+    what: &str,
+) -> Result<Vec<String>> {
+    let known: Vec<String> = known.collect();
+    let like = known.iter().filter(|name| name.starts_with(wanted));
+    let found: Vec<String> = like.cloned().collect();
+    if found.is_empty() {
+        let names = known.join(", ");
+        bail!("there is no {what} “{wanted}”; the chapters are {names}");
     }
     Ok(found)
 }
@@ -309,25 +318,6 @@ pub fn chapters(layout: &Layout) -> Result<Vec<PathBuf>> {
     }
     chapters.sort();
     Ok(chapters)
-}
-
-/// Whether a path is named like a chapter.
-pub fn is_chapter(path: &Path) -> bool {
-    let name = name_of(path);
-    let digits = name.bytes().take_while(u8::is_ascii_digit).count();
-    // `06-…`, or `07a-…` where a chapter has two parts.
-    let rest = &name[digits..];
-    let part = |c: char| c.is_ascii_lowercase();
-    let numbered = digits == 2 && rest.strip_prefix(part).unwrap_or(rest).starts_with('-');
-    numbered && name.ends_with(".ipynb") && !name.contains(".edited-")
-}
-
-/// A path's file name as text.
-pub fn name_of(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }
 
 fn without_nulls(mut request: serde_json::Value) -> serde_json::Value {

@@ -95,25 +95,50 @@ fn kernel_program(layout: &Layout, environment: &Environment, toolchain: &Toolch
         .args(["--version", EVCXR_VERSION])
         .arg("--root")
         .arg(&environment.prefix);
+    build_with(cargo, layout, toolchain, &build, &step, "the kernel")?;
+    seed::remove(&build)?;
+    step.end();
+    done(layout, "kernel", &key)
+}
+
+/// Runs cargo in a clean environment with its output in `target`, and shows how far it is.
+pub fn build_with(
+    mut cargo: Command,
+    layout: &Layout,
+    toolchain: &Toolchain,
+    target: &Path,
+    step: &Step,
+    what: &str,
+) -> Result<()> {
     clean_environment(&mut cargo);
     cargo
         .current_dir(&layout.root)
         .env("PATH", toolchain.path())
-        .env("CARGO_TARGET_DIR", &build)
+        .env("CARGO_TARGET_DIR", target)
         .env("CARGO_TERM_PROGRESS_WHEN", "always")
         .env("CARGO_TERM_PROGRESS_WIDTH", "100");
     environment::follow(cargo, |line| match cargo_progress(line) {
         Some((done, total)) => step.progress(done, total),
         None => step.say(line.trim()),
     })
-    .context("the kernel could not be built; if the network is the cause, run this again: it goes on where it stopped")?;
-    seed::remove(&build)?;
-    step.end();
-    done(layout, "kernel", &key)
+    .with_context(|| {
+        format!(
+            "{what} could not be built; if the network is the cause, run this again: it goes on \
+             where it stopped"
+        )
+    })
+}
+
+/// Copies a program in one step: whoever starts it at this moment finds the old or the new one.
+pub fn install(program: &Path, to: &Path) -> Result<()> {
+    let aside = to.with_added_extension("new");
+    fs::copy(program, &aside)
+        .and_then(|_| fs::rename(&aside, to))
+        .with_context(|| format!("{} cannot be written (is the disk full?)", to.display()))
 }
 
 /// `(done, total)` of cargo's progress bar: `Building [====>   ] 120/330: rayon, …`.
-pub fn cargo_progress(line: &str) -> Option<(u64, u64)> {
+fn cargo_progress(line: &str) -> Option<(u64, u64)> {
     let counts = line.rsplit_once("] ")?.1.split(':').next()?;
     let (done, total) = counts.split_once('/')?;
     Some((done.parse().ok()?, total.parse().ok()?))
@@ -124,10 +149,7 @@ fn kernelspec(layout: &Layout, environment: &Environment) -> Result<()> {
     let installed = environment.program("workbook");
     let this = this_program()?;
     if this != installed && fs::read(&this)? != fs::read(&installed).unwrap_or_default() {
-        // Replaced in one step: a kernel that starts at this moment finds the old or the new one.
-        let aside = environment.program("workbook.new");
-        fs::copy(&this, &aside)?;
-        fs::rename(&aside, &installed)?;
+        install(&this, &installed)?;
     }
     let spec = serde_json::json!({
         "argv": [

@@ -1,5 +1,6 @@
 //! What the tests share: the command, small notebooks, and what is left in the system.
 
+pub use crate::chapter::{is_chapter, name_of};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -261,24 +262,10 @@ pub fn chapters() -> Vec<PathBuf> {
     let mut chapters: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| {
-            let name = name_of(path);
-            // `06`, or `07a` where a chapter has two parts.
-            let first = name.split('-').next().unwrap_or_default();
-            let part = |c: char| c.is_ascii_lowercase();
-            let number = first.strip_suffix(part).unwrap_or(first);
-            number.len() == 2
-                && number.bytes().all(|b| b.is_ascii_digit())
-                && name.ends_with(".ipynb")
-                && !name.contains(".edited-")
-        })
+        .filter(|path| is_chapter(path))
         .collect();
     chapters.sort();
     chapters
-}
-
-pub fn name_of(path: &Path) -> String {
-    path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
 /// Waits until something holds, for at most `seconds`. Returns whether it does.

@@ -13,6 +13,8 @@
 //! (`cargo workbook setup`), which takes minutes on a fresh clone and nothing later.
 
 mod browser;
+#[path = "../../src/chapter.rs"]
+mod chapter;
 mod chapters;
 mod commands;
 mod common;
