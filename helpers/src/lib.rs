@@ -45,6 +45,7 @@ pub mod overhead;
 pub mod paths;
 pub mod pool;
 pub mod prelude;
+mod outlet;
 mod program;
 pub mod progress;
 pub mod python;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 /// Where the workbook's kernel says it is.
-const VARIABLE: &str = "WORKBOOK_PROGRAM";
+pub(crate) const VARIABLE: &str = "WORKBOOK_PROGRAM";
 
 /// The program; built first where the kernel does not name one, as on a kernel that the workbook
 /// did not start. An error says what was tried.

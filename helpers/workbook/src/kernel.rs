@@ -1,18 +1,20 @@
 //! Starts one kernel on its own copy of the seed, and tidies up after it.
 //!
 //! Two kernels must not share a project folder (each writes its cells there), so each gets one
-//! under `target/workbook/kernels`. This program stays as the kernel's parent: when the kernel
+//! under [`Layout::kernels`]. This program stays as the kernel's parent: when the kernel
 //! ends, or whoever started it is gone, the folder and every process of the kernel go too.
 
 use crate::child;
 use crate::layout::Layout;
+use crate::lock::{self, Home};
 use crate::seed;
 use crate::toolchain::{Toolchain, clean_environment};
+use crate::verdict::strip_colours;
 use anyhow::{Context, Result};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The copy of the seed, within a kernel's folder.
@@ -30,6 +32,16 @@ pub const PROGRAM_VARIABLE: &str = "WORKBOOK_PROGRAM";
 /// For helpers: a folder for the files of cells, gone with the kernel.
 const SCRATCH_VARIABLE: &str = "WORKBOOK_SCRATCH";
 
+/// Where the system's loader looks for libraries first; on macOS, last.
+const LIBRARY_PATH: &str = if cfg!(target_os = "macos") {
+    "DYLD_FALLBACK_LIBRARY_PATH"
+} else {
+    "LD_LIBRARY_PATH"
+};
+
+/// Begins the line in which a kernel that failed says why, for whoever started it.
+pub const LAST_WORDS: &str = "workbook kernel: ";
+
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The kernel program
@@ -42,7 +54,12 @@ pub struct Arguments {
 /// Runs a kernel until it ends.
 pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     sweep(layout)?;
-    let home = Home::make(layout)?;
+    layout.make_compiled()?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let name = format!("{}-{}", std::process::id(), now.as_nanos());
+    let home = Home::make(&layout.kernels(), &name)?;
     let folder = match std::env::var_os(FOLDER_VARIABLE) {
         Some(chosen) => PathBuf::from(chosen),
         None => {
@@ -60,13 +77,21 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .stdout(Stdio::null())
         .stderr(File::create(&log_file)?);
     clean_environment(&mut command);
+    let toolchain = Toolchain::find()?;
     command
-        .env("PATH", Toolchain::find()?.path())
+        .env("PATH", toolchain.path())
+        // A cell lies one folder higher than where rustc put it, so the way to the standard library
+        // that rustc wrote into it leads astray, unless it goes up to `/`. Nothing else is there.
+        .env(LIBRARY_PATH, toolchain.libraries())
         .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
         .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"))
         .env(PROGRAM_VARIABLE, crate::this_program()?)
         .env(SCRATCH_VARIABLE, home.folder.join("scratch"));
+    for name in ["NO_PROXY", "no_proxy"] {
+        // The servers of the chapters are on this machine, which no proxy can reach.
+        command.env(name, without_proxy(std::env::var(name).ok().as_deref()));
+    }
     child::tie(&mut command, libc::SIGKILL, false);
 
     let parent = parent_id();
@@ -81,7 +106,9 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     std::thread::spawn(move || end_with(parent));
     let status = child::wait(&mut kernel)?;
     if status.code().is_some_and(|code| code != 0) {
-        eprint!("{}", fs::read_to_string(&log_file).unwrap_or_default());
+        let log = fs::read_to_string(&log_file).unwrap_or_default();
+        eprint!("{log}");
+        eprintln!("{LAST_WORDS}{}", last_words(&log, status));
     }
     drop(home);
     end_process_group();
@@ -113,63 +140,35 @@ fn copy_seed(layout: &Layout, copy: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A kernel's folder. The lock tells everyone that the kernel lives; the system lets go of it
-/// however this program ends.
-struct Home {
-    folder: PathBuf,
-    _lock: File,
-}
-
-impl Home {
-    fn make(layout: &Layout) -> Result<Self> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let name = format!("{}-{}", std::process::id(), now.as_nanos());
-        let folder = layout.kernels().join(name);
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("{} cannot be made (is the disk full?)", folder.display()))?;
-        let lock = File::create(folder.join("lock"))?;
-        lock.lock()?;
-        Ok(Home {
-            folder,
-            _lock: lock,
-        })
+/// The list of hosts that are reached without a proxy, with this machine on it.
+fn without_proxy(set: Option<&str>) -> String {
+    let mut hosts: Vec<&str> = set.unwrap_or_default().split(',').map(str::trim).collect();
+    hosts.retain(|host| !host.is_empty());
+    for own in ["127.0.0.1", "localhost", "::1"] {
+        if !hosts.contains(&own) {
+            hosts.push(own);
+        }
     }
+    hosts.join(",")
 }
 
-impl Drop for Home {
-    fn drop(&mut self) {
-        // What cannot be removed now is swept up by the next kernel.
-        let _ = fs::remove_dir_all(&self.folder);
+/// Why a kernel ended, in one line, from what it wrote.
+fn last_words(log: &str, status: ExitStatus) -> String {
+    let log = strip_colours(log);
+    let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
+    // A backtrace is no reason, and what stands after a panic's place is.
+    let reason = lines()
+        .rev()
+        .find(|line| line.contains("rror") || line.contains("ailed") || line.contains("annot"));
+    match reason.or_else(|| lines().last()) {
+        Some(line) => line.to_owned(),
+        None => format!("it ended without a word ({status})"),
     }
 }
 
 /// Removes the folders of kernels that were killed. Returns how many kernels are alive.
 pub fn sweep(layout: &Layout) -> Result<usize> {
-    let mut alive = 0;
-    let Ok(entries) = fs::read_dir(layout.kernels()) else {
-        return Ok(0);
-    };
-    for entry in entries.flatten() {
-        let folder = entry.path();
-        if is_alive(&folder) {
-            alive += 1;
-        } else {
-            let _ = fs::remove_dir_all(&folder);
-        }
-    }
-    Ok(alive)
-}
-
-fn is_alive(folder: &Path) -> bool {
-    match File::open(folder.join("lock")) {
-        Ok(lock) => matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
-        // A folder without a lock is one that is just being made, or the rest of a removal.
-        Err(_) => fs::metadata(folder)
-            .and_then(|m| m.modified())
-            .is_ok_and(|made| made.elapsed().unwrap_or_default() < Duration::from_secs(60)),
-    }
+    lock::sweep(&layout.kernels())
 }
 
 /// Ends the kernel when the process that started it is gone: a killed JupyterLab must not leave
@@ -191,5 +190,29 @@ fn end_process_group() {
             // This program is in the group too, and has nothing left to do.
             libc::kill(-own, libc::SIGKILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    #[test]
+    fn this_machine_is_reached_without_a_proxy_and_others_as_before() {
+        assert_eq!(without_proxy(None), "127.0.0.1,localhost,::1");
+        assert_eq!(
+            without_proxy(Some("intra.example, localhost")),
+            "intra.example,localhost,127.0.0.1,::1"
+        );
+        assert_eq!(without_proxy(Some("*")), "*,127.0.0.1,localhost,::1");
+    }
+
+    #[test]
+    fn a_dead_kernels_last_words_are_its_reason() {
+        let status = ExitStatus::from_raw(1 << 8);
+        let log = "   Compiling ctx\n\u{1b}[31mError: \u{1b}[0mdlopen failed: no libstd\n\n";
+        assert_eq!(last_words(log, status), "Error: dlopen failed: no libstd");
+        assert!(last_words("\n", status).contains("exit status: 1"));
     }
 }

@@ -1,13 +1,21 @@
-//! Where everything is; all of it inside the workbook's folder.
+//! Where everything is; all of it inside the workbook's folder, but for one case: what kernels
+//! compile lies in the user's cache folder where the workbook's own path has a space in it.
 
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The workbook's folders. Deleting `.venv` and `target` removes everything that it ever made.
+/// The workbook's folders. `cargo workbook clean` removes everything that it ever made.
 #[derive(Debug, Clone)]
 pub struct Layout {
     /// The folder with `notebooks/` and `helpers/` in it.
     pub root: PathBuf,
 }
+
+/// In a folder outside of the workbook's: the file that says whose it is.
+const OWNER: &str = "belongs-to";
 
 impl Layout {
     /// The workbook that this program was built in.
@@ -40,14 +48,85 @@ impl Layout {
         self.root.join("target").join("workbook")
     }
 
+    /// Where kernels compile: the seed and the kernels' copies of it, on one file system, so that
+    /// a copy can be made of links.
+    ///
+    /// The kernel program names a compiled cell to its child in one line, apart by spaces, and
+    /// follows symbolic links before. So where the workbook's own path has a space in it, this is a
+    /// folder in the user's cache, or, where that has one too, in the folder for temporary files
+    /// that outlive a restart.
+    pub fn compiled(&self) -> PathBuf {
+        self.compiled_in(|name| std::env::var_os(name))
+    }
+
+    fn compiled_in(&self, variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+        let own = self.made();
+        if is_one_word(&own) {
+            return own;
+        }
+        let set = |name: &str| {
+            let path = variable(name).map(PathBuf::from);
+            path.filter(|path| path.is_absolute())
+        };
+        let caches = if cfg!(target_os = "macos") {
+            "Library/Caches"
+        } else {
+            ".cache"
+        };
+        let home = set("HOME").map(|home| home.join(caches));
+        set("XDG_CACHE_HOME")
+            .into_iter()
+            .chain(home)
+            .map(|cache| cache.join("rust-workbook"))
+            .find(|folder| is_one_word(folder))
+            .unwrap_or_else(|| PathBuf::from(format!("/var/tmp/rust-workbook-{}", user())))
+            .join(fingerprint(&self.root))
+    }
+
+    /// Makes the folder [`compiled`](Self::compiled). Outside of the workbook's folder it is for
+    /// this user alone, as others may write beside it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made, or if what is there already belongs to somebody else.
+    pub fn make_compiled(&self) -> Result<()> {
+        let folder = self.compiled();
+        if folder == self.made() {
+            return fs::create_dir_all(&folder)
+                .with_context(|| format!("{} cannot be made", folder.display()));
+        }
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
+        for place in folder.ancestors().take(2) {
+            // Without following a link that somebody may have put there.
+            let found = fs::symlink_metadata(place)?;
+            if !found.is_dir() || found.uid() != user() {
+                bail!(
+                    "{} belongs to somebody else; remove or rename it, or set XDG_CACHE_HOME to a \
+                     folder of yours whose path has no space",
+                    place.display()
+                );
+            }
+        }
+        let owner = folder.join(OWNER);
+        let root = self.root.as_os_str().as_encoded_bytes();
+        if fs::read(&owner).is_ok_and(|old| old == root) {
+            return Ok(());
+        }
+        fs::write(&owner, root).with_context(|| format!("{} cannot be written", owner.display()))
+    }
+
     /// The compiled dependencies that every kernel starts from.
     pub fn seed(&self) -> PathBuf {
-        self.made().join("seed")
+        self.compiled().join("seed")
     }
 
     /// One folder for each running kernel.
     pub fn kernels(&self) -> PathBuf {
-        self.made().join("kernels")
+        self.compiled().join("kernels")
     }
 
     /// The kernel program's settings, in place of the reader's own, which may change the seed.
@@ -75,8 +154,98 @@ impl Layout {
         self.made().join("compare-venv")
     }
 
+    /// The places that tests and tools ask for.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "root": self.root,
+            "made": self.made(),
+            "compiled": self.compiled(),
+            "seed": self.seed(),
+            "kernels": self.kernels(),
+        })
+    }
+
     /// What each setup step was done for; see [`crate::setup`].
     pub fn stamps(&self) -> PathBuf {
         self.made().join("stamps")
+    }
+}
+
+/// Whether a path can stand in a line whose words are apart by spaces.
+fn is_one_word(path: &Path) -> bool {
+    path.to_str()
+        .is_some_and(|path| !path.contains(|c: char| c.is_whitespace() || c.is_control()))
+}
+
+fn user() -> u32 {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// A name for a path that stays the same from one Rust to the next, unlike those of std's hashes:
+/// the Fowler-Noll-Vo hash FNV-1a with 64 bits.
+fn fingerprint(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(root: &str, variables: &[(&str, &str)]) -> PathBuf {
+        let layout = Layout {
+            root: PathBuf::from(root),
+        };
+        layout.compiled_in(|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn kernels_compile_inside_the_workbook_unless_its_path_has_a_space() {
+        let home = [("HOME", "/home/ann")];
+        for own in ["/home/ann/wb", "/home/ann/Füße", "/home/ann/e\u{301}t(1)"] {
+            let expected = Path::new(own).join("target/workbook");
+            assert_eq!(compiled(own, &home), expected);
+        }
+        for apart in ["/home/ann/my wb", "/home/ann/a\tb", "/home/ann/a\u{a0}b"] {
+            let found = compiled(apart, &home);
+            assert!(is_one_word(&found), "{}", found.display());
+            assert!(!found.starts_with(apart));
+        }
+    }
+
+    #[test]
+    fn each_workbook_has_a_folder_of_its_own() {
+        let home = [("HOME", "/home/ann")];
+        assert_ne!(compiled("/a b", &home), compiled("/a  b", &home));
+        assert_eq!(fingerprint(Path::new("")), "cbf29ce484222325");
+        assert_eq!(fingerprint(Path::new("foobar")), "85944171f73967e8");
+    }
+
+    #[test]
+    fn a_cache_with_a_space_or_a_relative_one_is_passed_over() {
+        let cache = "rust-workbook";
+        let home = ("HOME", "/home/ann");
+        for (variables, expected) in [
+            (&[home, ("XDG_CACHE_HOME", "/big/cache")][..], "/big/cache"),
+            (&[home, ("XDG_CACHE_HOME", "/big cache")], "/home/ann/.cache"),
+            (&[home, ("XDG_CACHE_HOME", "cache")], "/home/ann/.cache"),
+        ] {
+            let found = compiled("/a b", variables);
+            if cfg!(target_os = "macos") && expected.contains("/.cache") {
+                continue;
+            }
+            assert_eq!(found.parent().unwrap(), Path::new(expected).join(cache));
+        }
+        for nowhere in [&[][..], &[("HOME", "/home/ann lee")]] {
+            let found = compiled("/a b", nowhere);
+            assert!(found.starts_with(format!("/var/tmp/rust-workbook-{}", user())));
+        }
     }
 }

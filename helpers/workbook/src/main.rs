@@ -11,8 +11,10 @@
 //! | [`cluster`] | the programs of chapter 07, built apart |
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
 //! | [`chapter`] | which files are chapters |
+//! | [`lock`] | locks, and folders that are in use while their lock is held |
 //! | [`child`] | a process that never outlives this one |
 //! | [`worker`] | a worker of a notebook's process pool |
+//! | [`outlet`] | between the process of the cells and the kernel: no output is lost |
 //! | [`weather_server`] | the server that chapter 05 fetches from |
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress and tables on the terminal |
@@ -27,6 +29,8 @@ mod environment;
 mod kernel;
 mod lab;
 mod layout;
+mod lock;
+mod outlet;
 mod reset;
 mod run;
 mod seed;
@@ -129,6 +133,12 @@ enum Command {
     /// Run a function of a notebook's cell (a process pool of helpers calls this)
     #[command(hide = true)]
     Worker,
+    /// Pass on what cells print (helpers calls this)
+    #[command(hide = true)]
+    Outlet(outlet::Arguments),
+    /// Say where things are, as JSON
+    #[command(hide = true)]
+    Where,
     /// Serve made-up weather on 127.0.0.1 (helpers calls this)
     #[command(hide = true)]
     WeatherServer,
@@ -165,6 +175,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Kernel(arguments)) => kernel::serve(&layout, arguments),
         Some(Command::Measure(arguments)) => compare::measure(&arguments),
         Some(Command::Worker) => worker::serve(),
+        Some(Command::Outlet(arguments)) => outlet::serve(&arguments),
+        Some(Command::Where) => {
+            println!("{}", layout.to_json());
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::WeatherServer) => weather_server::serve(),
     }
 }

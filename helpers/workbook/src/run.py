@@ -5,9 +5,12 @@ The request comes as JSON on standard input.
 """
 
 import asyncio
+import contextlib
+import io
 import json
 import queue
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -47,7 +50,10 @@ class Run:
         if "notebook" in request:
             self.notebook = nbformat.read(request["notebook"], as_version=4)
         else:
-            cells = [nbformat.v4.new_code_cell(source) for source in request["cells"]]
+            cells = [
+                nbformat.v4.new_code_cell(cell["source"], metadata={"tags": cell["tags"]})
+                for cell in request["cells"]
+            ]
             self.notebook = nbformat.v4.new_notebook(cells=cells)
         self.client = NotebookClient(
             self.notebook,
@@ -63,8 +69,18 @@ class Run:
         self.owners = {}
 
     async def execute(self):
+        """Executes all cells; False if there was no kernel to do it."""
         started = time.monotonic()
-        async with self.client.async_setup_kernel():
+        async with contextlib.AsyncExitStack() as stack:
+            # What the kernel says goes on to this program's own standard error at its end.
+            words = stack.enter_context(tempfile.TemporaryFile())
+            stack.callback(self.pass_on, words)
+            try:
+                await stack.enter_async_context(self.client.async_setup_kernel(stderr=words))
+            except Exception as error:
+                tell("nokernel", reason=self.last_words(words, error))
+                words.seek(0, io.SEEK_END)
+                return False
             self.follow_executions()
             self.project = self.find_project()
             tell("ready", seconds=time.monotonic() - started)
@@ -84,6 +100,21 @@ class Run:
             else:
                 # Nothing more is to be had from this kernel: do not wait for it to say goodbye.
                 await self.client.km.shutdown_kernel(now=True)
+        return True
+
+    @staticmethod
+    def pass_on(words):
+        sys.stderr.write(words.read().decode(errors="replace"))
+
+    def last_words(self, words, error):
+        """Why a kernel did not start, in one line: what it said last, or else what Jupyter says."""
+        words.seek(0)
+        said = words.read().decode(errors="replace").splitlines()
+        said = [line.strip() for line in said if line.strip()]
+        mark = self.request["last_words"]
+        own = [line.removeprefix(mark) for line in said if line.startswith(mark)]
+        lines = own or said or str(error).strip().splitlines() or [type(error).__name__]
+        return lines[-1]
 
     async def describe_kernel(self):
         """What JupyterLab writes into a notebook that it opens. Without it a saved notebook
@@ -216,7 +247,8 @@ class Run:
 def main():
     run = Run(json.load(sys.stdin))
     try:
-        asyncio.run(run.execute())
+        if not asyncio.run(run.execute()):
+            return
     except KeyboardInterrupt:
         sys.exit(130)
     if "output" in run.request:

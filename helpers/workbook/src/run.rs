@@ -47,6 +47,10 @@ enum Event {
         first_line: String,
     },
     Cell(Execution),
+    /// There is no kernel to run anything on.
+    NoKernel {
+        reason: String,
+    },
     /// The last cell again, with what its threads printed after it had ended.
     Late(Execution),
     End,
@@ -120,14 +124,24 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Executes cells without a notebook file and returns the failures as text. `folder` is where
-/// the kernel compiles; without it the kernel has a copy of the seed.
+/// Executes cells without a notebook file and returns the failures as text. The kernel compiles in
+/// `folder`; the cell at `failing`, if any, must fail.
 pub fn execute_cells(
     layout: &Layout,
     environment: &Environment,
-    cells: &[String],
-    folder: Option<&Path>,
+    cells: &[&str],
+    failing: Option<usize>,
+    folder: &Path,
 ) -> Result<Vec<String>> {
+    let tags = |at: usize| match failing == Some(at) {
+        true => vec!["raises-exception"],
+        false => vec![],
+    };
+    let cells: Vec<_> = cells
+        .iter()
+        .enumerate()
+        .map(|(at, source)| json!({ "source": source, "tags": tags(at) }))
+        .collect();
     let request = json!({
         "cells": cells,
         "folder": layout.notebooks(),
@@ -135,7 +149,7 @@ pub fn execute_cells(
         "timeout": 3600,
         "stamp": "",
     });
-    let report = execute(environment, request, folder)?;
+    let report = execute(environment, request, Some(folder))?;
     let mut failures: Vec<String> = report
         .failures()
         .map(|(cell, cause)| format!("{cause}\n{}", strip_colours(&cell.detail)))
@@ -148,9 +162,10 @@ pub fn execute_cells(
 
 fn execute(
     environment: &Environment,
-    request: serde_json::Value,
+    mut request: serde_json::Value,
     folder: Option<&Path>,
 ) -> Result<Report> {
+    request["last_words"] = kernel::LAST_WORDS.into();
     let mut command = environment.command("python");
     command
         .args(["-c", SCRIPT])
@@ -173,6 +188,7 @@ fn execute(
         count: 0,
     };
     let mut ended = false;
+    let mut no_kernel = None;
     let stdout = child.stdout.take().context("Python has no output")?;
     for line in BufReader::new(stdout).lines() {
         let line = line?;
@@ -180,6 +196,7 @@ fn execute(
             .with_context(|| format!("not understood from the notebook's run: {line}"))?;
         match event {
             Event::Ready { seconds } => report.ready = seconds,
+            Event::NoKernel { reason } => no_kernel = Some(reason),
             Event::Start {
                 number,
                 count,
@@ -207,6 +224,13 @@ fn execute(
     let status = child::wait(&mut child)?;
     if status.code() == Some(130) {
         bail!("interrupted");
+    }
+    if let Some(reason) = no_kernel {
+        bail!(
+            "the Rust kernel did not start: {reason}\n`cargo workbook doctor` says what is missing; \
+             if it finds nothing, `cargo workbook clean` and then `cargo workbook setup` make \
+             everything anew"
+        );
     }
     if !ended && report.failures().next().is_none() {
         bail!("the notebook's run ended unexpectedly ({status})");

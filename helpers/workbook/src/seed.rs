@@ -27,13 +27,18 @@ use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The cells that a seed has run. The first two lines are every chapter's setup cell; the last
-/// cell makes the kernel add its own tokio to the project, which would otherwise cost the reader
-/// some seconds at the first `.await`.
-const FIRST_CELLS: [&str; 3] = [
+/// third cell makes the kernel add its own tokio to the project, which would otherwise cost the
+/// reader some seconds at the first `.await`. For the last see [`SLIP`].
+const FIRST_CELLS: [&str; 4] = [
     ":dep helpers = { path = \"../helpers\" }\nuse helpers::prelude::*;",
     "let warm = machine().cores;",
     "tokio::time::sleep(Duration::from_millis(1)).await;",
+    "let slip = no_such_name_here();",
 ];
+
+/// The one of them that must not compile. A `let` of unknown type makes the kernel ask `cargo check`
+/// for the reason, which has compiled nothing yet: 20 seconds at a reader's first slip of the pen.
+const SLIP: usize = 3;
 
 /// Where the kernel compiles, within a copy of the seed.
 pub const CELLS: &str = "cells";
@@ -41,10 +46,18 @@ pub const CELLS: &str = "cells";
 /// The package that keeps helpers' dependencies locked.
 const VERSIONS: &str = "versions";
 
-/// Compiled like a release build. `incremental` makes an edited cell compile faster.
+/// The members of the workspace.
 const WORKSPACE: &str = r#"[workspace]
 resolver = "3"
 members = ["cells", "versions"]
+"#;
+
+/// Compiled like a release build. `incremental` makes an edited cell compile faster.
+///
+/// This is cargo's nearest configuration, not the manifest: a reader's own, in `$CARGO_HOME` or in a
+/// folder above, goes before a manifest, and nearer ones go before it.
+const CONFIGURATION: &str = r#"[build]
+incremental = true
 
 [profile.dev]
 opt-level = 3
@@ -55,14 +68,39 @@ debug-assertions = false
 overflow-checks = false
 codegen-units = 16
 incremental = true
+lto = false
+panic = "unwind"
+
+[profile.dev.package."*"]
+opt-level = 3
+debug = false
+strip = "debuginfo"
+debug-assertions = false
+overflow-checks = false
+codegen-units = 16
+
+[profile.dev.build-override]
+opt-level = 0
+debug = false
+codegen-units = 256
+debug-assertions = false
+overflow-checks = false
 "#;
 
-fn versions_manifest(layout: &Layout) -> String {
-    format!(
+fn versions_manifest(layout: &Layout) -> Result<String> {
+    let helpers = layout.helpers();
+    let helpers = helpers.to_str().with_context(|| {
+        format!(
+            "{} is not valid Unicode; rename the folder",
+            helpers.display()
+        )
+    })?;
+    // A string of JSON is one of TOML too, where it holds no DEL; Rust's `{:?}` is not.
+    let helpers = serde_json::to_string(helpers)?.replace('\u{7f}', "\\u007f");
+    Ok(format!(
         "[package]\nname = \"versions\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-         [dependencies]\nhelpers = {{ path = {:?} }}\n",
-        layout.helpers()
-    )
+         [dependencies]\nhelpers = {{ path = {helpers} }}\n"
+    ))
 }
 
 /// A workspace in which nothing is compiled yet.
@@ -72,9 +110,11 @@ fn make_workspace(layout: &Layout, folder: &Path) -> Result<()> {
     fs::write(library.join("lib.rs"), "")?;
     fs::write(
         folder.join(VERSIONS).join("Cargo.toml"),
-        versions_manifest(layout),
+        versions_manifest(layout)?,
     )?;
     fs::write(folder.join("Cargo.toml"), WORKSPACE)?;
+    fs::create_dir_all(folder.join(".cargo"))?;
+    fs::write(folder.join(".cargo/config.toml"), CONFIGURATION)?;
     fs::create_dir_all(folder.join(CELLS))?;
     Ok(())
 }
@@ -107,6 +147,7 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
     toolchain.verbose_version.hash(&mut base);
     FIRST_CELLS.hash(&mut base);
     WORKSPACE.hash(&mut base);
+    CONFIGURATION.hash(&mut base);
     layout.root.hash(&mut base);
     fs::read(layout.root.join("Cargo.lock"))?.hash(&mut base);
     // The kernel program by size and time: reading 40 MB at each start would be a waste.
@@ -175,7 +216,8 @@ pub fn build(
         "the notebooks' dependencies, compiled for the kernel",
         expectation,
     );
-    let building = layout.made().join("seed-building");
+    let building = layout.compiled().join("seed-building");
+    layout.make_compiled()?;
     // A seed that was being built for something else is of no use either.
     let purpose = building.join("purpose");
     if fs::read_to_string(&purpose).is_ok_and(|base| base != key.base) {
@@ -192,10 +234,10 @@ pub fn build(
     // The project's own versions; cargo drops what only `cargo workbook` needs.
     fs::copy(layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
     let total = dependency_count(layout, toolchain);
-    let cells: Vec<String> = FIRST_CELLS.iter().map(|cell| cell.to_string()).collect();
     let outcome = std::thread::scope(|scope| {
-        let worker =
-            scope.spawn(|| run::execute_cells(layout, environment, &cells, Some(&building)));
+        let worker = scope.spawn(|| {
+            run::execute_cells(layout, environment, &FIRST_CELLS, Some(SLIP), &building)
+        });
         while !worker.is_finished() {
             if let Some(total) = total {
                 step.progress(compiled_crates(&building.join(CELLS)), total);
@@ -213,7 +255,7 @@ pub fn build(
     }
     // What evcxr left of its cells would only be copied with every kernel.
     remove_cells(&building.join(CELLS))?;
-    let replaced = layout.made().join("seed-old");
+    let replaced = layout.compiled().join("seed-old");
     remove(&replaced)?;
     if layout.seed().exists() {
         fs::rename(layout.seed(), &replaced)?;
@@ -324,6 +366,8 @@ fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
 fn written_in_place(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let own = [
+        // The lock of a whole build: as one file for all, kernels would wait for each other.
+        ".cargo-lock",
         "Cargo.toml",
         "Cargo.lock",
         "config.toml",
@@ -346,6 +390,49 @@ fn written_in_place(path: &Path) -> bool {
 mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
+
+    /// Cargo itself reads the manifest, whatever the folder is called.
+    #[test]
+    fn a_workspace_can_be_read_wherever_the_workbook_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "plain",
+            "with a space",
+            "Fu\u{308}ße",
+            "it's \"quoted\"",
+            "[b]{c}#d",
+            "back\\slash",
+            "\u{7f}",
+        ] {
+            let layout = Layout {
+                root: folder.path().join(name),
+            };
+            fs::create_dir_all(layout.helpers().join("src")).unwrap();
+            fs::write(layout.helpers().join("src/lib.rs"), "").unwrap();
+            fs::write(
+                layout.helpers().join("Cargo.toml"),
+                "[package]\nname = \"helpers\"\nversion = \"0.0.0\"\n",
+            )
+            .unwrap();
+            let project = layout.root.join("project");
+            make_workspace(&layout, &project).unwrap();
+            let cells = project.join(CELLS);
+            fs::create_dir_all(cells.join("src")).unwrap();
+            fs::write(cells.join("src/lib.rs"), "").unwrap();
+            fs::write(
+                cells.join("Cargo.toml"),
+                "[package]\nname = \"ctx\"\nversion = \"1.0.0\"\n",
+            )
+            .unwrap();
+            let output = Command::new("cargo")
+                .args(["metadata", "--offline", "--format-version", "1"])
+                .current_dir(&cells)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{name:?}: {said}");
+        }
+    }
 
     #[test]
     fn own_files_are_copied_and_dependencies_linked() {
@@ -383,6 +470,7 @@ mod tests {
             "target/x/debug/.fingerprint/ctx-12ab/lib-ctx",
             "target/x/debug/.fingerprint/helpers-77/invoked.timestamp",
             "target/x/debug/deps/libhelpers.rlib",
+            "target/x/debug/.cargo-lock",
             "Cargo.lock",
         ] {
             assert!(written_in_place(Path::new(own)), "{own}");

@@ -71,6 +71,13 @@ impl Toolchain {
             .find_map(|line| line.strip_prefix(name))
     }
 
+    /// The folder of the standard library as a shared object, which cells are linked with.
+    pub fn libraries(&self) -> PathBuf {
+        let root = self.bin.parent().unwrap_or(&self.bin);
+        let host = self.field("host: ").unwrap_or_default();
+        root.join("lib/rustlib").join(host).join("lib")
+    }
+
     /// `PATH` with this toolchain before everything else.
     pub fn path(&self) -> OsString {
         let old = std::env::var_os("PATH").unwrap_or_default();
@@ -140,6 +147,11 @@ mod tests {
         let toolchain = Toolchain::find().unwrap();
         assert!(toolchain.bin.join("rustc").exists());
         assert!(toolchain.release().starts_with("1."));
+        let libraries = std::fs::read_dir(toolchain.libraries()).unwrap();
+        assert!(libraries.flatten().any(|file| {
+            let name = file.file_name().to_string_lossy().into_owned();
+            name.starts_with("libstd-") && name.ends_with(std::env::consts::DLL_SUFFIX)
+        }));
         let first = std::env::split_paths(&toolchain.path()).next().unwrap();
         assert_eq!(first, toolchain.bin);
     }

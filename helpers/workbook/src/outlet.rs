@@ -1,0 +1,431 @@
+//! Between the process that runs cells and the kernel: keeps the kernel's own words at the
+//! beginning of a line, and says what happened when the process ends.
+//!
+//! The kernel reads the process' standard output line by line. Some lines are words of its own: the
+//! cell is done, it panicked, here begins a picture. It finds them only at the beginning of a line,
+//! so after a `print!` without a newline it misses them, and then loses variables, pictures or
+//! texts, or waits for ever. The library `helpers`, once it is loaded there, puts this program in
+//! between (`helpers/src/outlet.rs`); it outlives the process by a moment, so that nothing of its
+//! last words is lost.
+//!
+//! It has: on descriptor 0 what the cells print, on 1 and 2 where it goes, and by number what they
+//! write to standard error, and a socket on which it can ask for what the process has still in its
+//! buffer.
+
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+mod displays;
+mod words;
+
+use displays::Displays;
+use words::Word;
+
+/// So long the process may take to empty its buffer, before its cell is said to be done without it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The descriptor with what the cells write to standard error
+    #[arg(long)]
+    errors: RawFd,
+    /// The descriptor of the socket to the process
+    #[arg(long)]
+    control: RawFd,
+    /// What the process prints when its buffer is empty
+    #[arg(long)]
+    mark: String,
+}
+
+/// Passes on all that the process prints until it ends.
+pub fn serve(arguments: &Arguments) -> Result<ExitCode> {
+    // SAFETY: whoever started this program gave it these descriptors for its own.
+    let (output, errors, control) = unsafe {
+        (
+            File::from_raw_fd(0),
+            File::from_raw_fd(arguments.errors),
+            UnixStream::from_raw_fd(arguments.control),
+        )
+    };
+    for descriptor in [output.as_raw_fd(), errors.as_raw_fd()] {
+        without_waiting(descriptor).context("the process' output cannot be read")?;
+    }
+    let mut outlet = Outlet {
+        sources: [Source::new(output), Source::new(errors)],
+        control: Some(control),
+        cell: Cell::new(arguments.mark.clone()),
+        out: io::stdout().lock(),
+        errors: io::stderr().lock(),
+    };
+    // The kernel has gone when nothing can be written to it any more.
+    let _ = outlet.run();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One of the process' two streams, of which whole lines are passed on.
+struct Source {
+    /// `None` once its writers have all gone.
+    file: Option<File>,
+    open: Vec<u8>,
+}
+
+impl Source {
+    fn new(file: File) -> Self {
+        Source {
+            file: Some(file),
+            open: Vec::new(),
+        }
+    }
+
+    /// Reads whatever is there now.
+    fn read(&mut self) {
+        let mut chunk = [0; 1 << 16];
+        while let Some(file) = &mut self.file {
+            match file.read(&mut chunk) {
+                Ok(0) => self.file = None,
+                Ok(count) => self.open.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.file = None,
+            }
+        }
+    }
+
+    /// The next whole line, without its end. The kernel reads nothing but UTF-8.
+    fn line(&mut self) -> Option<String> {
+        let end = self.open.iter().position(|&byte| byte == b'\n')?;
+        let line = self.open.drain(..=end).collect::<Vec<_>>();
+        Some(String::from_utf8_lossy(&line[..end]).into_owned())
+    }
+
+    /// What stands after the last line's end.
+    fn rest(&mut self) -> Option<String> {
+        let rest = std::mem::take(&mut self.open);
+        (!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned())
+    }
+}
+
+struct Outlet<'a> {
+    /// Standard output and standard error of the process.
+    sources: [Source; 2],
+    /// Closed by the system when the process ends, even where a program that it started still
+    /// holds the other two; `None` once it is.
+    control: Option<UnixStream>,
+    cell: Cell,
+    out: io::StdoutLock<'a>,
+    errors: io::StderrLock<'a>,
+}
+
+impl Outlet<'_> {
+    fn run(&mut self) -> io::Result<()> {
+        while self.control.is_some() {
+            self.wait()?;
+            for source in &mut self.sources {
+                source.read();
+            }
+            self.pass_on()?;
+        }
+        // The last words of the process.
+        for source in &mut self.sources {
+            source.read();
+        }
+        self.pass_on()?;
+        self.end_lines()?;
+        // Where the notebook was closed nobody reads this any more.
+        writeln!(self.out, "{}", words::ENDED)?;
+        self.out.flush()
+    }
+
+    /// Waits until there is something to read, or a cell's end has waited long enough.
+    fn wait(&mut self) -> io::Result<()> {
+        let descriptors = [
+            self.sources[0].file.as_ref().map(AsRawFd::as_raw_fd),
+            self.sources[1].file.as_ref().map(AsRawFd::as_raw_fd),
+            self.control.as_ref().map(AsRawFd::as_raw_fd),
+        ];
+        // A negative number is passed over.
+        let mut waited = descriptors.map(|descriptor| libc::pollfd {
+            fd: descriptor.unwrap_or(-1),
+            events: libc::POLLIN,
+            revents: 0,
+        });
+        let limit = self.cell.patience().map_or(-1, |left| {
+            i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1)
+        });
+        // SAFETY: the pointer and the length are those of a living array.
+        let ready = unsafe { libc::poll(waited.as_mut_ptr(), waited.len() as libc::nfds_t, limit) };
+        if ready < 0 {
+            let error = io::Error::last_os_error();
+            return match error.kind() {
+                io::ErrorKind::Interrupted => Ok(()),
+                _ => Err(error),
+            };
+        }
+        // The process never writes here: it is closed.
+        if waited[2].revents != 0 {
+            self.control = None;
+        }
+        Ok(())
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        self.pass_on_errors()?;
+        while let Some(line) = self.sources[0].line() {
+            for step in self.cell.line(&line) {
+                match step {
+                    Step::Print(text) => writeln!(self.out, "{text}")?,
+                    Step::AskForRest => {
+                        // A process that cannot be asked has ended, which is seen next.
+                        let asked = self.control.as_mut().map(|control| control.write_all(b"?"));
+                        if !matches!(asked, Some(Ok(()))) {
+                            self.end_cell()?;
+                        }
+                    }
+                    Step::End => self.end_cell()?,
+                }
+            }
+        }
+        if self.cell.patience().is_some_and(|left| left.is_zero()) {
+            self.end_cell()?;
+        }
+        self.out.flush()
+    }
+
+    fn pass_on_errors(&mut self) -> io::Result<()> {
+        while let Some(line) = self.sources[1].line() {
+            writeln!(self.errors, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// Ends the open lines of both streams, each under the cell that it was written by.
+    fn end_lines(&mut self) -> io::Result<()> {
+        if let Some(rest) = self.sources[1].rest() {
+            writeln!(self.errors, "{rest}")?;
+        }
+        if let Some(rest) = self.sources[0].rest() {
+            for step in self.cell.line(&rest) {
+                if let Step::Print(text) = step {
+                    writeln!(self.out, "{text}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All that the cell wrote, and only then that it is done.
+    fn end_cell(&mut self) -> io::Result<()> {
+        self.sources[1].read();
+        self.pass_on_errors()?;
+        self.end_lines()?;
+        for line in self.cell.end() {
+            writeln!(self.out, "{line}")?;
+        }
+        self.out.flush()
+    }
+}
+
+/// What to do about a line.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Print(String),
+    /// The cell is done, but for what is still in the process' buffer.
+    AskForRest,
+    /// The buffer is empty.
+    End,
+}
+
+/// Where the output of a cell stands.
+struct Cell {
+    mark: String,
+    displays: Displays,
+    /// Within a display: its kind and its lines so far.
+    display: Option<(String, Vec<String>)>,
+    /// When the kernel's word came that the cell is done.
+    ending: Option<Instant>,
+}
+
+impl Cell {
+    fn new(mark: String) -> Self {
+        Cell {
+            mark,
+            displays: Displays::default(),
+            display: None,
+            ending: None,
+        }
+    }
+
+    /// How long the end of the cell can still wait; `None` if it is not ending.
+    fn patience(&self) -> Option<Duration> {
+        let ending = self.ending?;
+        Some(PATIENCE.saturating_sub(ending.elapsed()))
+    }
+
+    fn line(&mut self, line: &str) -> Vec<Step> {
+        if let Some((before, _)) = line.split_once(&self.mark) {
+            let mut steps = self.open_text(before);
+            if self.ending.is_some() {
+                steps.push(Step::End);
+            }
+            return steps;
+        }
+        let Some((before, word)) = words::find(line) else {
+            return self.text(line);
+        };
+        let mut steps = self.open_text(before);
+        match word {
+            Word::Begin(kind) => {
+                self.close_display();
+                self.display = Some((kind.to_owned(), Vec::new()));
+            }
+            Word::End => self.close_display(),
+            Word::Done => {
+                self.close_display();
+                self.ending = Some(Instant::now());
+                steps.push(Step::AskForRest);
+            }
+            Word::Failed(word) => {
+                self.close_display();
+                steps.push(Step::Print(words::FAILED.to_owned()));
+                steps.push(Step::Print(word.to_owned()));
+            }
+            Word::Other(word) => steps.push(Step::Print(word.to_owned())),
+        }
+        steps
+    }
+
+    /// What stands before a word in its line, if anything does.
+    fn open_text(&mut self, text: &str) -> Vec<Step> {
+        match text {
+            "" => Vec::new(),
+            text => self.text(text),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Vec<Step> {
+        match &mut self.display {
+            Some((_, lines)) => {
+                lines.push(text.to_owned());
+                Vec::new()
+            }
+            None => vec![Step::Print(text.to_owned())],
+        }
+    }
+
+    fn close_display(&mut self) {
+        if let Some((kind, lines)) = self.display.take() {
+            self.displays.add(kind, lines.join("\n"));
+        }
+    }
+
+    /// What is left to say of a cell that is done, and that it is.
+    fn end(&mut self) -> Vec<String> {
+        self.ending = None;
+        let mut lines = self.displays.take();
+        lines.push(words::DONE.to_owned());
+        lines
+    }
+}
+
+/// Makes reading from a descriptor return at once when there is nothing to read.
+fn without_waiting(descriptor: RawFd) -> io::Result<()> {
+    // SAFETY: these calls only read and set the descriptor's flags.
+    let set = unsafe {
+        let flags = libc::fcntl(descriptor, libc::F_GETFL);
+        flags >= 0 && libc::fcntl(descriptor, libc::F_SETFL, flags | libc::O_NONBLOCK) >= 0
+    };
+    if set {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that the kernel is told of some lines, the last of which is left open.
+    fn told(lines: &[&str]) -> Vec<String> {
+        let mut cell = Cell::new("<mark>".to_owned());
+        let mut told = Vec::new();
+        for line in lines {
+            for step in cell.line(line) {
+                match step {
+                    Step::Print(text) => told.push(text),
+                    Step::AskForRest => told.push("?".to_owned()),
+                    Step::End => told.extend(cell.end()),
+                }
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn a_cell_is_done_when_its_open_line_has_come() {
+        assert_eq!(
+            told(&["one", "", "EVCXR_EXECUTION_COMPLETE", "open<mark>"]),
+            ["one", "", "?", "open", words::DONE]
+        );
+        assert_eq!(
+            told(&["openEVCXR_EXECUTION_COMPLETE", "<mark>"]),
+            ["open", "?", words::DONE]
+        );
+    }
+
+    #[test]
+    fn an_early_end_is_told_to_the_reader_and_to_the_kernel() {
+        assert_eq!(
+            told(&["progressEVCXR_ERROR_OCCURRED"]),
+            ["progress", words::FAILED, "EVCXR_ERROR_OCCURRED"]
+        );
+    }
+
+    #[test]
+    fn displays_come_at_the_end_and_text_before_them_is_kept() {
+        assert_eq!(
+            told(&[
+                "lost EVCXR_BEGIN_CONTENT text/plain",
+                "x",
+                "",
+                "y",
+                "EVCXR_END_CONTENT",
+                "after",
+                "EVCXR_EXECUTION_COMPLETE",
+                "<mark>"
+            ]),
+            [
+                "lost ",
+                "after",
+                "?",
+                "EVCXR_BEGIN_CONTENT text/plain",
+                "x\n\ny",
+                "EVCXR_END_CONTENT",
+                words::DONE
+            ]
+        );
+    }
+
+    #[test]
+    fn a_display_without_an_end_ends_with_its_cell() {
+        let told = told(&[
+            "EVCXR_BEGIN_CONTENT text/plain",
+            "x",
+            "EVCXR_EXECUTION_COMPLETE",
+            "<mark>",
+        ]);
+        assert_eq!(told.last().unwrap(), words::DONE);
+        assert!(told.contains(&"EVCXR_END_CONTENT".to_owned()));
+    }
+
+    /// A mark that comes after its cell was ended without it must not end the next one.
+    #[test]
+    fn a_late_mark_ends_nothing() {
+        assert_eq!(told(&["late<mark>", "next"]), ["late", "next"]);
+    }
+}
