@@ -129,6 +129,9 @@ impl Outlet<'_> {
                 source.read();
             }
             self.pass_on()?;
+            if self.sources[0].file.is_none() && self.control.is_some() {
+                self.end_mute_process()?;
+            }
         }
         // The last words of the process.
         for source in &mut self.sources {
@@ -170,6 +173,24 @@ impl Outlet<'_> {
         if waited[2].revents != 0 {
             self.control = None;
         }
+        Ok(())
+    }
+
+    /// A process that has closed its standard output can never say again that a cell is done, and
+    /// the kernel would wait for ever. A moment is left to it to end by itself.
+    fn end_mute_process(&mut self) -> io::Result<()> {
+        let control = self.control.as_mut();
+        if let Some(control) = control {
+            control.set_read_timeout(Some(PATIENCE))?;
+            let ended = matches!(control.read(&mut [0]), Ok(0));
+            if !ended {
+                self.end_lines()?;
+                writeln!(self.out, "{}", words::MUTE)?;
+                // SAFETY: it only sends a signal. The parent is alive, as its socket is open.
+                unsafe { libc::kill(libc::getppid(), libc::SIGKILL) };
+            }
+        }
+        self.control = None;
         Ok(())
     }
 

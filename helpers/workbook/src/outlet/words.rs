@@ -19,6 +19,10 @@ const OTHERS: [&str; 2] = ["EVCXR_VARIABLE_CHANGED_TYPE:", "EVCXR_INPUT_REQUEST"
 pub const FAILED: &str = "This cell ended early. What it was to define is not there, nor what it \
     had moved; all other variables are. Jupyter takes it for done, so Run All goes on.";
 
+/// Told to the reader when the process can say nothing more.
+pub const MUTE: &str = "Standard output was closed, so nothing more could be heard from the process \
+    of the cells, and it was ended.";
+
 /// Told to the reader when the process has ended.
 pub const ENDED: &str = "The process of the cells has ended, and all variables with it. The next \
     cell starts a new one: Run → Run All Above Selected Cell brings the variables back. (Signal \

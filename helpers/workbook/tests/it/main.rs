@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`runner`] | does each kind of failure in a notebook come out, with its cause? |
 //! | [`kernels`] | do kernels live side by side, start warm, and leave nothing behind? |
+//! | [`endings`] | however a cell ends: is its output under it, and does the next one work? |
 //! | [`commands`] | do the other commands do what they say? |
 //! | [`chapters`] | are the chapters well formed, and does every cell of them run? |
 //! | [`exercises`] | do the checks accept the solutions and nothing else? |
@@ -18,6 +19,7 @@ mod chapter;
 mod chapters;
 mod commands;
 mod common;
+mod endings;
 mod exercises;
 mod kernels;
 mod runner;
