@@ -83,6 +83,7 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         // A cell lies one folder higher than where rustc put it, so the way to the standard library
         // that rustc wrote into it leads astray, unless it goes up to `/`. Nothing else is there.
         .env(LIBRARY_PATH, toolchain.libraries())
+        .env("RUSTC_WORKSPACE_WRAPPER", crate::this_program()?)
         .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
         .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"))

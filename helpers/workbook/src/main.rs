@@ -11,6 +11,7 @@
 //! | [`cluster`] | the programs of chapter 07, built apart |
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
 //! | [`chapter`] | which files are chapters |
+//! | [`linking`] | links every cell with helpers |
 //! | [`lock`] | locks, and folders that are in use while their lock is held |
 //! | [`child`] | a process that never outlives this one |
 //! | [`worker`] | a worker of a notebook's process pool |
@@ -29,6 +30,7 @@ mod environment;
 mod kernel;
 mod lab;
 mod layout;
+mod linking;
 mod lock;
 mod outlet;
 mod reset;
@@ -145,6 +147,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if linking::is_meant(&arguments) {
+        eprintln!("error: rustc did not start: {}", linking::rustc(&arguments));
+        return ExitCode::FAILURE;
+    }
     match dispatch(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
