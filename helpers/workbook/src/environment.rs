@@ -691,6 +691,83 @@ mod tests {
         assert!(error.contains("broken: OSError: no libfoo"), "{error}");
     }
 
+    /// A package in a folder of its own, which only a setting of pip's leads to.
+    fn write_package(folder: &Path) {
+        const MAKE: &str = "
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1] + '/tiny-1-py3-none-any.whl', 'w') as wheel:
+    wheel.writestr('tiny.py', '')
+    facts = 'tiny-1.dist-info/'
+    wheel.writestr(facts + 'METADATA', 'Metadata-Version: 2.1\\nName: tiny\\nVersion: 1\\n')
+    wheel.writestr(facts + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+    wheel.writestr(facts + 'RECORD', 'tiny.py,,\\n' + ''.join(facts + n + ',,\\n' for n in ('METADATA', 'WHEEL', 'RECORD')))
+";
+        let status = python(find_python().unwrap())
+            .args(["-c", MAKE])
+            .arg(folder)
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Runs itself again with a reader's settings around it.
+    #[test]
+    fn packages_go_into_the_environment_whatever_the_readers_settings_are() {
+        const INNER: &str = "WORKBOOK_TEST_FOLDER";
+        if let Some(folder) = std::env::var_os(INNER) {
+            let layout = Layout {
+                root: folder.into(),
+            };
+            let environment = Environment {
+                prefix: layout.venv(),
+                conda: false,
+            };
+            install(&layout, &environment, "a test", &["tiny>=1".to_owned()]).unwrap();
+            assert!(works(&environment.python(), "import tiny"));
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["workbook", "packages", "modules"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        write_package(&at("packages"));
+        fs::write(
+            at("modules/json.py"),
+            "raise RuntimeError('the wrong module')",
+        )
+        .unwrap();
+        let configuration = format!(
+            "[global]\nfind-links = {}\nno-index = true\n[install]\nuser = true\ntarget = {}\n",
+            at("packages").display(),
+            at("elsewhere").display()
+        );
+        fs::write(at("pip.conf"), configuration).unwrap();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture"])
+            .arg("environment::tests::packages_go_into_the_environment_whatever_the_readers_settings_are")
+            .env(INNER, at("workbook"))
+            .env_remove("PIP_FIND_LINKS")
+            .env("PIP_CONFIG_FILE", at("pip.conf"))
+            .env("PIP_USER", "1")
+            .env("PIP_TARGET", at("elsewhere"))
+            .env("PIP_PREFIX", at("elsewhere"))
+            .env("PIP_ROOT", at("elsewhere"))
+            .env("PIP_DRY_RUN", "1")
+            .env("PIP_REQUIRE_VIRTUALENV", "1")
+            .env("PYTHONPATH", at("modules"))
+            .env("PYTHONHOME", at("modules"))
+            .env("PYTHONUSERBASE", at("elsewhere"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let said = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+        assert!(!at("elsewhere").exists());
+    }
+
     /// All folders below one.
     fn walk(folder: &Path) -> Vec<PathBuf> {
         let mut found = vec![folder.to_owned()];
