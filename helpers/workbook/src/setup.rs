@@ -74,16 +74,23 @@ fn kernel_program(layout: &Layout, environment: &Environment, toolchain: &Toolch
     if environment.evcxr().exists() && is_done(layout, "kernel", &key) {
         return Ok(());
     }
-    let ready = environment::kernel_programs()
-        .into_iter()
-        .filter(|program| *program != environment.evcxr())
-        .find(|program| {
-            version_of_kernel(environment, toolchain, program).as_deref() == Some(EVCXR_VERSION)
-        });
-    if let Some(program) = ready {
-        install(&program, &environment.evcxr())?;
-        println!("✓ the Rust kernel, a copy of {}", program.display());
-        return done(layout, "kernel", &key);
+    for program in environment::kernel_programs() {
+        if program == environment.evcxr() {
+            continue;
+        }
+        let step = Step::begin(
+            &format!("the Rust kernel, {}", program.display()),
+            "some seconds, to ask for its version",
+        );
+        let version = version_of_kernel(environment, toolchain, &program);
+        if version.as_deref() == Some(EVCXR_VERSION) {
+            install(&program, &environment.evcxr())?;
+            step.end();
+            return done(layout, "kernel", &key);
+        }
+        drop(step);
+        let version = version.unwrap_or("one that does not answer".to_owned());
+        eprintln!("– it is {version}, and the workbook needs {EVCXR_VERSION}, so that is built");
     }
     let step = Step::begin(
         &format!("the Rust kernel, evcxr_jupyter {EVCXR_VERSION}"),
@@ -111,7 +118,7 @@ fn version_of_kernel(
     program: &Path,
 ) -> Option<String> {
     const QUESTION: &str = "
-import os, signal, subprocess, sys, tempfile
+import os, signal, subprocess, sys, tempfile, time
 from jupyter_client import BlockingKernelClient, write_connection_file
 with tempfile.TemporaryDirectory() as folder:
     file, _ = write_connection_file(os.path.join(folder, 'connection.json'))
@@ -123,12 +130,21 @@ with tempfile.TemporaryDirectory() as folder:
         client = BlockingKernelClient(connection_file=file)
         client.load_connection_file()
         client.start_channels()
-        content = client.kernel_info(reply=True, timeout=30)['content']
-        if content['implementation'] == 'evcxr_jupyter':
+        deadline = time.monotonic() + 120
+        content = None
+        while content is None and kernel.poll() is None and time.monotonic() < deadline:
+            try:
+                content = client.kernel_info(reply=True, timeout=3)['content']
+            except TimeoutError:
+                pass
+        if content and content['implementation'] == 'evcxr_jupyter':
             print(content['implementation_version'])
         client.stop_channels()
     finally:
-        os.killpg(kernel.pid, signal.SIGKILL)
+        try:
+            os.killpg(kernel.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         kernel.wait()
 ";
     let mut command = environment.command();
