@@ -215,6 +215,33 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
+    fn the_configuration_is_for_this_user_only_and_says_where_the_notebooks_are() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("jupyter-config");
+        let notebooks = Path::new("/w/a \"quoted\" \\ e\u{301}/notebooks");
+        // Twice: a second start replaces the first one's.
+        for _ in 0..2 {
+            let token = token().unwrap();
+            assert_eq!(token.len(), 48);
+            configure(&folder, &settings(notebooks, "/lab/tree/x", &token)).unwrap();
+            for name in ["jupyter_server_config.json", "jupyter_lab_config.json"] {
+                let file = folder.join(name);
+                let mode = fs::metadata(&file).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o600);
+                let written: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+                assert_eq!(
+                    written["ServerApp"]["root_dir"],
+                    notebooks.to_str().unwrap()
+                );
+                assert_eq!(written["ServerApp"]["ip"], "127.0.0.1");
+                assert_eq!(written["IdentityProvider"]["token"], token);
+            }
+        }
+        assert_ne!(token().unwrap(), token().unwrap());
+    }
+
+    #[test]
     fn an_address_is_told_only_when_it_answers() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("jpserver-1.json");
