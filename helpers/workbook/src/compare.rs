@@ -8,7 +8,9 @@
 use crate::environment::{self, Environment};
 use crate::kernel::{PROGRAM_VARIABLE, PYTHON_VARIABLE};
 use crate::layout::Layout;
+use crate::locks;
 use crate::setup;
+use crate::toolchain::settle_profile;
 use crate::worker;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -86,8 +88,10 @@ impl What {
 /// Runs one comparison.
 pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
     let (name, rounds) = what.parts();
+    let _open = locks::share(layout, locks::OPEN)?;
     let environment = python_of_the_peers(layout)?;
-    let mut command = Command::new(crate::this_program()?);
+    // As for a Python: it starts the one that it measures beside.
+    let mut command = environment::python(crate::this_program()?);
     command
         .arg("measure")
         .arg(build(layout)?)
@@ -95,7 +99,6 @@ pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
         .arg(rounds.runs.to_string())
         .env(PYTHON_VARIABLE, environment.python())
         .env(PROGRAM_VARIABLE, crate::this_program()?)
-        .env_remove("PYTHONHOME")
         .stdin(Stdio::null());
     if rounds.json {
         command.arg("--json").stdout(Stdio::piped());
@@ -122,11 +125,15 @@ pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
 fn build(layout: &Layout) -> Result<PathBuf> {
     // The cargo that started this program.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    settle_profile(&mut command);
+    let output = command
         .args(["build", "--quiet", "--message-format"])
         .args(["json-render-diagnostics", "--manifest-path"])
         .arg(layout.root.join("Cargo.toml"))
         .args(["--package", "helpers", "--example", "compare"])
+        // Cargo takes its settings from the folder it is called in and those above.
+        .current_dir(&layout.root)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
@@ -173,7 +180,8 @@ fn function_in(object: &Path, symbol: &CStr) -> Result<Comparison> {
 
 /// The environment with the other libraries; made at the first comparison.
 fn python_of_the_peers(layout: &Layout) -> Result<Environment> {
-    let _lock = setup::lock(layout)?;
+    let who = "another `cargo workbook compare` installs Python's libraries";
+    let _lock = locks::wait(layout, locks::COMPARE, who)?;
     let environment = Environment {
         prefix: layout.compare_venv(),
         conda: false,
@@ -183,6 +191,7 @@ fn python_of_the_peers(layout: &Layout) -> Result<Environment> {
         return Ok(environment);
     }
     environment::install(
+        layout,
         &environment,
         "Python's libraries, to compare with",
         &PACKAGES.map(str::to_owned),

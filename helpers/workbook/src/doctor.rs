@@ -75,14 +75,8 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
         );
     }
     for package in environment::requirements(layout)? {
-        let name: String = package
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || "-_".contains(*c))
-            .collect();
-        line(
-            &name,
-            version_of(&environment, &name).ok_or(setup.to_owned()),
-        );
+        let name = environment::name_of(&package);
+        line(name, version_of(&environment, name).ok_or(setup.to_owned()));
     }
     line(
         "Rust kernel",
@@ -163,6 +157,8 @@ fn print_disk(layout: &Layout) {
         layout.kernels(),
         layout.data(),
         layout.cluster(),
+        layout.results(),
+        layout.compare_venv(),
     ] {
         if folder.exists() {
             println!("  {:<8} {}", bytes(disk_use(&folder)), folder.display());
@@ -172,10 +168,10 @@ fn print_disk(layout: &Layout) {
 }
 
 fn version_of(environment: &Environment, package: &str) -> Option<String> {
-    let question = format!("import importlib.metadata as m; print(m.version('{package}'))");
+    let question = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))";
     let output = environment
-        .command("python")
-        .args(["-c", &question])
+        .command()
+        .args(["-c", question, package])
         .stdin(Stdio::null())
         .output()
         .ok()?;

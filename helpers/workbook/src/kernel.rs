@@ -5,8 +5,8 @@
 //! ends, or whoever started it is gone, the folder and every process of the kernel go too.
 
 use crate::child;
+use crate::home::{self, Home};
 use crate::layout::Layout;
-use crate::lock::{self, Home};
 use crate::seed;
 use crate::toolchain::{Toolchain, clean_environment};
 use crate::verdict::strip_colours;
@@ -169,7 +169,7 @@ fn last_words(log: &str, status: ExitStatus) -> String {
 
 /// Removes the folders of kernels that were killed. Returns how many kernels are alive.
 pub fn sweep(layout: &Layout) -> Result<usize> {
-    lock::sweep(&layout.kernels())
+    home::sweep(&layout.kernels())
 }
 
 /// Ends the kernel when the process that started it is gone: a killed JupyterLab must not leave

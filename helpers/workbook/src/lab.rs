@@ -4,18 +4,23 @@ use crate::chapter::name_of;
 use crate::child;
 use crate::kernel;
 use crate::layout::Layout;
+use crate::locks;
 use crate::run;
 use crate::setup;
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Sets up what is missing and runs JupyterLab until it is stopped.
 pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
+    // Held until the end: `clean` would otherwise take the files from under an open JupyterLab.
+    let _open = locks::share(layout, locks::OPEN)?;
     let environment = setup::ensure(layout)?;
     let runtime = layout.made().join("jupyter-runtime");
     fs::create_dir_all(&runtime)?;
@@ -25,18 +30,27 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
         .unwrap_or_else(|| "/lab".to_owned());
     let log_file = layout.made().join("jupyter.log");
     let log = File::create(&log_file)?;
-    let mut command = environment.command("jupyter-lab");
+    let configuration = layout.made().join("jupyter-config");
+    configure(
+        &configuration,
+        &settings(&layout.notebooks(), &first, &token()?),
+    )?;
+    let mut command = environment.command();
     command
+        // Not its program in `bin`: that one's first line cannot name every folder.
+        .args(["-m", "jupyterlab"])
         .current_dir(layout.notebooks())
         // Where JupyterLab tells its address, which is read below.
         .env("JUPYTER_RUNTIME_DIR", &runtime)
-        .arg("--ServerApp.ip=127.0.0.1")
-        .arg(format!("--LabApp.default_url={first}"))
-        // Ctrl-C stops at once instead of asking.
-        .arg("--ServerApp.answer_yes=True")
+        // In place of the reader's own, and before the machine's.
+        .env("JUPYTER_CONFIG_DIR", &configuration)
+        .env("JUPYTER_CONFIG_PATH", &configuration)
         .stdin(Stdio::null())
         .stdout(Stdio::from(log.try_clone()?))
         .stderr(Stdio::from(log));
+    if let Some(own) = readers_settings() {
+        command.env("JUPYTERLAB_SETTINGS_DIR", own);
+    }
     if is_root() {
         command.arg("--allow-root");
     }
@@ -70,6 +84,71 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
     }
     println!("JupyterLab has stopped. Your notebooks are saved in notebooks/.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What JupyterLab is told, in a file rather than as arguments: those of the reader's come after it
+/// and win, and nobody else on the machine can read the token.
+///
+/// The reader's own configuration of Jupyter is left out as a whole. It is for other servers: it may
+/// move the folder or the address, turn the token off, or name classes that are not installed here.
+fn settings(notebooks: &Path, first: &str, token: &str) -> Value {
+    let identity = json!({ "token": token, "hashed_password": "" });
+    json!({
+        "ServerApp": {
+            "ip": "127.0.0.1",
+            "base_url": "/",
+            "root_dir": notebooks,
+            "certfile": "",
+            "keyfile": "",
+            // Ctrl-C stops at once instead of asking.
+            "answer_yes": true,
+        },
+        "LabApp": { "default_url": first },
+        "IdentityProvider": identity,
+        "PasswordIdentityProvider": identity,
+    })
+}
+
+/// Writes JupyterLab's configuration, readable by this user only.
+fn configure(folder: &Path, settings: &Value) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    // Jupyter would otherwise bring settings of a very old IPython into this folder.
+    fs::write(folder.join("migrated"), "")?;
+    for name in ["jupyter_server_config.json", "jupyter_lab_config.json"] {
+        let (path, aside) = (folder.join(name), folder.join(format!("{name}.new")));
+        let _ = fs::remove_file(&aside);
+        File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&aside)?
+            .write_all(settings.to_string().as_bytes())?;
+        fs::rename(&aside, &path)?;
+    }
+    Ok(())
+}
+
+/// What nobody can guess.
+fn token() -> Result<String> {
+    let mut bytes = [0; 24];
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("/dev/urandom cannot be read")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Where the reader's own settings of JupyterLab are, made in its menus: theme, keys, font size.
+/// They stay; `None` if Jupyter shall decide.
+fn readers_settings() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if set("JUPYTERLAB_SETTINGS_DIR").is_some() {
+        return None;
+    }
+    let folder = match set("JUPYTER_CONFIG_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::home_dir()?.join(".jupyter"),
+    };
+    Some(folder.join("lab/user-settings"))
 }
 
 /// The end of a log, for an error message.
@@ -134,6 +213,33 @@ fn has_browser() -> bool {
 mod tests {
     use super::*;
     use std::net::TcpListener;
+
+    #[test]
+    fn the_configuration_is_for_this_user_only_and_says_where_the_notebooks_are() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("jupyter-config");
+        let notebooks = Path::new("/w/a \"quoted\" \\ e\u{301}/notebooks");
+        // Twice: a second start replaces the first one's.
+        for _ in 0..2 {
+            let token = token().unwrap();
+            assert_eq!(token.len(), 48);
+            configure(&folder, &settings(notebooks, "/lab/tree/x", &token)).unwrap();
+            for name in ["jupyter_server_config.json", "jupyter_lab_config.json"] {
+                let file = folder.join(name);
+                let mode = fs::metadata(&file).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o600);
+                let written: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+                assert_eq!(
+                    written["ServerApp"]["root_dir"],
+                    notebooks.to_str().unwrap()
+                );
+                assert_eq!(written["ServerApp"]["ip"], "127.0.0.1");
+                assert_eq!(written["IdentityProvider"]["token"], token);
+            }
+        }
+        assert_ne!(token().unwrap(), token().unwrap());
+    }
 
     #[test]
     fn an_address_is_told_only_when_it_answers() {

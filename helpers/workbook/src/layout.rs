@@ -119,6 +119,15 @@ impl Layout {
         fs::write(&owner, root).with_context(|| format!("{} cannot be written", owner.display()))
     }
 
+    /// The folder [`compiled`](Self::compiled) where it lies outside of the workbook's and was made
+    /// for this workbook.
+    pub fn compiled_apart(&self) -> Option<PathBuf> {
+        let folder = self.compiled();
+        let owner = fs::read(folder.join(OWNER)).ok()?;
+        (folder != self.made() && owner == self.root.as_os_str().as_encoded_bytes())
+            .then_some(folder)
+    }
+
     /// The compiled dependencies that every kernel starts from.
     pub fn seed(&self) -> PathBuf {
         self.compiled().join("seed")
@@ -234,7 +243,10 @@ mod tests {
         let home = ("HOME", "/home/ann");
         for (variables, expected) in [
             (&[home, ("XDG_CACHE_HOME", "/big/cache")][..], "/big/cache"),
-            (&[home, ("XDG_CACHE_HOME", "/big cache")], "/home/ann/.cache"),
+            (
+                &[home, ("XDG_CACHE_HOME", "/big cache")],
+                "/home/ann/.cache",
+            ),
             (&[home, ("XDG_CACHE_HOME", "cache")], "/home/ann/.cache"),
         ] {
             let found = compiled("/a b", variables);

@@ -37,7 +37,10 @@ fn additions(arguments: &[OsString]) -> Vec<OsString> {
         return Vec::new();
     }
     let shared = arguments.iter().find_map(|argument| {
-        let path = argument.to_str()?.strip_prefix(LIBRARY)?.strip_prefix('=')?;
+        let path = argument
+            .to_str()?
+            .strip_prefix(LIBRARY)?
+            .strip_prefix('=')?;
         path.ends_with(".so").then(|| Path::new(path))
     });
     let Some((folder, name)) = shared.and_then(|so| so.parent().zip(so.file_name())) else {
@@ -85,7 +88,10 @@ mod tests {
             "--extern",
             "helpers=/d/libhelpers.so",
         ];
-        assert_eq!(additions(&arguments(&cell))[2], "-Clink-arg=-l:libhelpers.so");
+        assert_eq!(
+            additions(&arguments(&cell))[2],
+            "-Clink-arg=-l:libhelpers.so"
+        );
         assert!(additions(&arguments(&["/x/rustc", "-vV"])).is_empty());
         assert!(additions(&arguments(&["/x/rustc", "helpers=/d/libhelpers.rlib"])).is_empty());
     }

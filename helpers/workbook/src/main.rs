@@ -3,6 +3,8 @@
 //! | module | idea |
 //! |---|---|
 //! | [`layout`] | where everything is; all of it inside the workbook's folder |
+//! | [`place`] | whether it can work in that folder |
+//! | [`locks`] | who does what at the moment |
 //! | [`environment`] | JupyterLab and the Python packages, in `.venv` or a conda environment |
 //! | [`toolchain`] | which Rust compiles the cells, in which clean environment |
 //! | [`seed`] | the compiled dependencies that every kernel starts from |
@@ -12,7 +14,7 @@
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
 //! | [`chapter`] | which files are chapters |
 //! | [`linking`] | links every cell with helpers |
-//! | [`lock`] | locks, and folders that are in use while their lock is held |
+//! | [`home`] | folders that are in use while their lock is held |
 //! | [`child`] | a process that never outlives this one |
 //! | [`worker`] | a worker of a notebook's process pool |
 //! | [`outlet`] | between the process of the cells and the kernel: no output is lost |
@@ -27,12 +29,14 @@ mod cluster;
 mod compare;
 mod doctor;
 mod environment;
+mod home;
 mod kernel;
 mod lab;
 mod layout;
 mod linking;
-mod lock;
+mod locks;
 mod outlet;
+mod place;
 mod reset;
 mod run;
 mod seed;
@@ -104,6 +108,10 @@ enum Command {
     /// on standard error count as failures, although Jupyter reports such cells as fine.
     Run(run::Arguments),
     /// Bring chapters back to how they were published; edited ones are kept beside them
+    ///
+    /// Published is the newest commit that this clone and its upstream have in common. What
+    /// `git fetch` brought since then is not used: it is for newer helpers, `git pull` brings both.
+    /// A chapter that you have committed changes to, and not pushed, is reset only if it is named.
     Reset {
         /// Chapters such as `06` or `06-image-processing.ipynb`; all that were changed if none
         chapters: Vec<String>,
@@ -121,8 +129,12 @@ enum Command {
     /// Say what is installed, what is missing, and the command that mends it
     Doctor,
     /// Remove everything that the workbook made on this machine
+    ///
+    /// Not while a set-up, JupyterLab, a kernel or a cluster runs. Your notebooks stay, and a `.venv`
+    /// that the workbook did not make.
     Clean {
-        /// Keep the Python environment and the kernel program; remove the rest
+        /// Keep the Python environment and the kernel program; remove the rest, the data and the
+        /// cluster's programs among it
         #[arg(long)]
         keep_environment: bool,
     },
@@ -163,6 +175,7 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<ExitCode> {
     let layout = layout::Layout::of_this_workbook();
+    place::check(&layout.root)?;
     match cli.command {
         None => lab::open(&layout, &cli.jupyter_arguments),
         Some(Command::Lab { jupyter_arguments }) => lab::open(&layout, &jupyter_arguments),

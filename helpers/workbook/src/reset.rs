@@ -5,35 +5,55 @@ use crate::layout::Layout;
 use crate::run::{chapters, named_like};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Resets the named chapters, or all that differ from what was published.
+///
+/// Published is the newest commit that both this clone and its upstream have: what was fetched since
+/// then belongs to newer helpers, and what was committed here since then is nobody else's. A chapter
+/// with such commits is reset only if it is named.
 pub fn reset(layout: &Layout, named: &[String]) -> Result<ExitCode> {
     let source = published_commit(layout)?;
     let mut count = 0;
+    let mut left = 0;
     for name in choose(layout, &source, named)? {
         let chapter = layout.notebooks().join(&name);
         let Some(published) = published(layout, &source, &name)? else {
             println!("– {name} is your own; it was never published, so it stays as it is");
             continue;
         };
-        if !chapter.exists() {
-            put(&chapter, &published)?;
-            println!("✓ {name} was gone and is back");
-            continue;
-        }
-        let edited = fs::read(&chapter)?;
-        if edited == published {
+        let existing = match fs::read(&chapter) {
+            Ok(edited) => Some(edited),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(error).with_context(|| format!("{} cannot be read", chapter.display()));
+            }
+        };
+        if existing.as_ref() == Some(&published) {
             if !named.is_empty() {
                 println!("✓ {name} is as it was published");
             }
             continue;
         }
-        let kept = free_name(&chapter)?;
-        fs::write(&kept, &edited)?;
+        if named.is_empty() && self::published(layout, "HEAD", &name)?.as_ref() != Some(&published)
+        {
+            println!(
+                "– {name} has commits of yours and stays as it is; `cargo workbook reset {name}` brings the published one"
+            );
+            left += 1;
+            continue;
+        }
+        let Some(edited) = existing else {
+            put(&chapter, &published)?;
+            println!("✓ {name} was gone and is back");
+            count += 1;
+            continue;
+        };
+        let kept = keep_beside(&chapter, &edited)?;
         put(&chapter, &published)?;
         println!(
             "✓ {name} is as it was published; yours is {}",
@@ -43,7 +63,7 @@ pub fn reset(layout: &Layout, named: &[String]) -> Result<ExitCode> {
     }
     if count > 0 {
         println!("In JupyterLab, choose File, Reload Notebook from Disk, to see it.");
-    } else if named.is_empty() {
+    } else if named.is_empty() && left == 0 {
         println!("✓ all chapters are as they were published");
     }
     Ok(ExitCode::SUCCESS)
@@ -76,47 +96,97 @@ fn choose(layout: &Layout, commit: &str, named: &[String]) -> Result<Vec<String>
 
 /// Writes a chapter aside and renames it: a full disk must not leave half a notebook.
 fn put(chapter: &Path, content: &[u8]) -> Result<()> {
-    let aside = chapter.with_extension("ipynb.new");
-    fs::write(&aside, content)?;
-    fs::rename(&aside, chapter)?;
-    Ok(())
+    let folder = chapter.parent().context("a chapter lies in a folder")?;
+    fs::create_dir_all(folder)?;
+    let aside = folder.join(format!(".{}.{}.part", name_of(chapter), std::process::id()));
+    fs::write(&aside, content)
+        .and_then(|()| fs::rename(&aside, chapter))
+        .with_context(|| {
+            format!(
+                "{} cannot be written (is the disk full?)",
+                chapter.display()
+            )
+        })
 }
 
-/// The commit that holds the published chapters: the one that was fetched, or else the newest.
+/// The newest commit that is in this clone and was published; without an upstream, the newest.
 fn published_commit(layout: &Layout) -> Result<String> {
-    for candidate in ["@{upstream}", "HEAD"] {
-        let commit = git(layout, &["rev-parse", "--verify", "--quiet", candidate])?;
-        if let Some(commit) = commit {
-            return Ok(String::from_utf8_lossy(&commit).trim().to_owned());
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
+    let head = git(layout, &["rev-parse", "--verify", "HEAD"])?;
+    let head = match head {
+        Ok(head) => text(head),
+        Err(said) if said.contains("not a git repository") || said.trim().is_empty() => {
+            bail!("this folder is not a git clone, {FROM_WHERE}")
+        }
+        Err(said) => bail!("git cannot read this clone: {}", said.trim()),
+    };
+    // The folder may lie in a repository of something else.
+    let chapters = git(layout, &["ls-tree", "--name-only", "HEAD", "notebooks/"])?;
+    if chapters.is_ok_and(|listed| listed.is_empty()) {
+        bail!("this folder is not a git clone of the workbook, {FROM_WHERE}");
+    }
+    // The second for a branch of the reader's own.
+    for upstream in ["@{upstream}", "refs/remotes/origin/HEAD"] {
+        if let Ok(base) = git(layout, &["merge-base", "HEAD", upstream])? {
+            return Ok(text(base));
         }
     }
-    bail!(
-        "this folder is not a git clone, so there is no published version here; get the chapter again from where you got the workbook"
-    )
+    Ok(head)
 }
+
+const FROM_WHERE: &str =
+    "so there is no published version here; get the chapter again from where you got the workbook";
 
 /// A chapter's published bytes; `None` if it is not one of them.
 fn published(layout: &Layout, commit: &str, name: &str) -> Result<Option<Vec<u8>>> {
-    git(layout, &["show", &format!("{commit}:notebooks/{name}")])
+    // `./`: from this folder, also within a larger repository.
+    Ok(git(layout, &["show", &format!("{commit}:./notebooks/{name}")])?.ok())
 }
 
-fn git(layout: &Layout, arguments: &[&str]) -> Result<Option<Vec<u8>>> {
-    let output = Command::new("git")
+/// What git prints; or what it says is wrong.
+fn git(layout: &Layout, arguments: &[&str]) -> Result<std::result::Result<Vec<u8>, String>> {
+    let mut command = Command::new("git");
+    // Set where git itself started this, say in a hook: they name another repository.
+    for variable in [
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+    ] {
+        command.env_remove(variable);
+    }
+    let output = command
         .args(arguments)
         .current_dir(&layout.root)
+        .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .output()
         .context("git was not found; install it, or get the chapter again from where you got the workbook")?;
-    Ok(output.status.success().then_some(output.stdout))
+    Ok(match output.status.success() {
+        true => Ok(output.stdout),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    })
 }
 
-/// A name beside the chapter that is not taken.
-fn free_name(chapter: &Path) -> Result<std::path::PathBuf> {
+/// Writes the edited chapter to a new file beside the chapter.
+fn keep_beside(chapter: &Path, edited: &[u8]) -> Result<PathBuf> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    (0..)
-        .map(|n| chapter.with_extension(format!("edited-{}.ipynb", seconds + n)))
-        .find(|path| !path.exists())
-        .context("no free name beside the chapter")
+    for n in 0.. {
+        let path = chapter.with_extension(format!("edited-{}.ipynb", seconds + n));
+        match File::options().write(true).create_new(true).open(&path) {
+            Ok(mut file) => {
+                file.write_all(edited).with_context(|| {
+                    format!("{} cannot be written (is the disk full?)", path.display())
+                })?;
+                return Ok(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("{} cannot be made", path.display()));
+            }
+        }
+    }
+    bail!("no free name beside the chapter")
 }
 
 #[cfg(test)]
@@ -153,9 +223,96 @@ mod tests {
                 "--message=all",
             ],
         ] {
-            assert!(git(&layout, arguments).unwrap().is_some());
+            git(&layout, arguments).unwrap().unwrap();
         }
         (folder, layout)
+    }
+
+    /// Commits everything in a clone.
+    fn commit(layout: &Layout) {
+        git(layout, &["add", "."]).unwrap().unwrap();
+        let who = [
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.org",
+            "-c",
+            "commit.gpgsign=false",
+        ];
+        let all: Vec<&str> = who
+            .into_iter()
+            .chain(["commit", "--quiet", "--message=more"])
+            .collect();
+        git(layout, &all).unwrap().unwrap();
+    }
+
+    /// A clone of a scratch workbook, and its origin.
+    fn clone() -> (TempDir, Layout, Layout) {
+        let (_origin, origin) = scratch();
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout {
+            root: folder.path().join("clone"),
+        };
+        let from = Layout {
+            root: folder.path().join("origin"),
+        };
+        fs::rename(&origin.root, &from.root).unwrap();
+        let (source, target) = (from.root.to_str().unwrap(), layout.root.to_str().unwrap());
+        git(&from, &["clone", "--quiet", source, target])
+            .unwrap()
+            .unwrap();
+        (folder, layout, from)
+    }
+
+    #[test]
+    fn what_was_fetched_since_is_not_for_these_helpers() {
+        for own_branch in [false, true] {
+            let (_folder, layout, origin) = clone();
+            if own_branch {
+                git(
+                    &layout,
+                    &["switch", "--quiet", "--create", "mine", "--no-track"],
+                )
+                .unwrap()
+                .unwrap();
+            }
+            fs::write(origin.notebooks().join("00-first.ipynb"), "newer").unwrap();
+            commit(&origin);
+            git(&layout, &["fetch", "--quiet"]).unwrap().unwrap();
+            edit(&layout, "00-first.ipynb");
+            reset(&layout, &[]).unwrap();
+            assert_eq!(read(&layout, "00-first.ipynb"), "published 00-first.ipynb");
+        }
+    }
+
+    #[test]
+    fn commits_that_are_not_published_are_undone_only_by_name() {
+        let (_folder, layout, _origin) = clone();
+        edit(&layout, "00-first.ipynb");
+        commit(&layout);
+        edit(&layout, "01-second.ipynb");
+        reset(&layout, &[]).unwrap();
+        assert_eq!(read(&layout, "00-first.ipynb"), "edited");
+        assert_eq!(
+            read(&layout, "01-second.ipynb"),
+            "published 01-second.ipynb"
+        );
+        reset(&layout, &["00".to_owned()]).unwrap();
+        assert_eq!(read(&layout, "00-first.ipynb"), "published 00-first.ipynb");
+        assert_eq!(beside(&layout).len(), 2);
+    }
+
+    #[test]
+    fn a_copy_within_another_repository_is_not_its_clone() {
+        let (_folder, layout) = scratch();
+        let inner = Layout {
+            root: layout.root.join("unpacked"),
+        };
+        fs::create_dir_all(inner.notebooks()).unwrap();
+        edit(&inner, "00-first.ipynb");
+        let error = reset(&inner, &[]).unwrap_err().to_string();
+        assert!(error.contains("not a git clone of the workbook"), "{error}");
+        assert_eq!(read(&inner, "00-first.ipynb"), "edited");
     }
 
     fn edit(layout: &Layout, chapter: &str) {

@@ -5,6 +5,7 @@ use crate::child;
 use crate::environment::Environment;
 use crate::kernel;
 use crate::layout::Layout;
+use crate::locks;
 use crate::machine::machine;
 use crate::setup;
 use crate::ui;
@@ -80,12 +81,14 @@ impl Report {
 /// Runs the named notebooks, or all chapters.
 pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     let notebooks = find_notebooks(layout, &arguments.notebooks)?;
+    let _open = locks::share(layout, locks::OPEN)?;
     let environment = setup::ensure(layout)?;
     let mut failed = Vec::new();
     for notebook in &notebooks {
         let name = name_of(notebook);
         println!("\n{name}");
-        let aside = notebook.with_extension("ipynb.executed");
+        // A name that is no file of the reader's.
+        let aside = notebook.with_file_name(format!(".{name}.{}.part", std::process::id()));
         let request = json!({
             "notebook": notebook,
             "folder": layout.notebooks(),
@@ -166,7 +169,7 @@ fn execute(
     folder: Option<&Path>,
 ) -> Result<Report> {
     request["last_words"] = kernel::LAST_WORDS.into();
-    let mut command = environment.command("python");
+    let mut command = environment.command();
     command
         .args(["-c", SCRIPT])
         .stdin(Stdio::piped())

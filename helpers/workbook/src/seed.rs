@@ -235,9 +235,8 @@ pub fn build(
     fs::copy(layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
     let total = dependency_count(layout, toolchain);
     let outcome = std::thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            run::execute_cells(layout, environment, &FIRST_CELLS, Some(SLIP), &building)
-        });
+        let worker = scope
+            .spawn(|| run::execute_cells(layout, environment, &FIRST_CELLS, Some(SLIP), &building));
         while !worker.is_finished() {
             if let Some(total) = total {
                 step.progress(compiled_crates(&building.join(CELLS)), total);

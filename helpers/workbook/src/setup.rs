@@ -5,21 +5,25 @@
 
 use crate::environment::{self, Environment};
 use crate::layout::Layout;
+use crate::locks;
 use crate::seed;
 use crate::this_program;
-use crate::toolchain::{Toolchain, clean_environment};
+use crate::toolchain::{Toolchain, clean_environment, settle_build};
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
-use std::fs::{self, File, TryLockError};
-use std::path::Path;
-use std::process::Command;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The kernel's version that the workbook is tested with.
 pub const EVCXR_VERSION: &str = "0.22.0";
 
 /// Makes whatever is missing and returns the environment that has it all.
 pub fn ensure(layout: &Layout) -> Result<Environment> {
-    let _lock = lock(layout)?;
+    let who = "another `cargo workbook` is setting up";
+    let _lock = locks::wait(layout, locks::SETUP, who)?;
+    fs::create_dir_all(layout.stamps())
+        .with_context(|| format!("{} cannot be made", layout.stamps().display()))?;
     let toolchain = Toolchain::find()?;
     let environment = Environment::choose(layout);
     if !environment.conda {
@@ -37,22 +41,6 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     Ok(environment)
 }
 
-/// One setup at a time; a second one waits and then finds everything done.
-pub fn lock(layout: &Layout) -> Result<File> {
-    fs::create_dir_all(layout.stamps())
-        .with_context(|| format!("{} cannot be made", layout.stamps().display()))?;
-    let file = File::create(layout.made().join("setup.lock"))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            println!("another `cargo workbook` is setting up; waiting for it");
-            file.lock()?;
-        }
-        Err(TryLockError::Error(error)) => return Err(error.into()),
-    }
-    Ok(file)
-}
-
 /// Whether a step was last done for `key`.
 pub fn is_done(layout: &Layout, step: &str, key: &str) -> bool {
     fs::read_to_string(layout.stamps().join(step)).is_ok_and(|stamp| stamp == key)
@@ -67,10 +55,13 @@ fn python_packages(layout: &Layout, environment: &Environment) -> Result<()> {
     let packages = environment::requirements(layout)?;
     // A Python environment knows its own place, so a moved one must be made again.
     let key = format!("{}\n{}", environment.prefix.display(), packages.join("\n"));
-    if environment.program("jupyter-lab").exists() && is_done(layout, "python", &key) {
+    // Its Python too: that is a link, which ends nowhere when the system's Python was replaced.
+    let there = environment.program("jupyter-lab").exists() && environment.python().exists();
+    if there && is_done(layout, "python", &key) {
         return Ok(());
     }
     environment::install(
+        layout,
         environment,
         "Python packages, JupyterLab among them",
         &packages,
@@ -82,6 +73,24 @@ fn kernel_program(layout: &Layout, environment: &Environment, toolchain: &Toolch
     let key = format!("{}\n{EVCXR_VERSION}", environment.prefix.display());
     if environment.evcxr().exists() && is_done(layout, "kernel", &key) {
         return Ok(());
+    }
+    for program in environment::kernel_programs() {
+        if program == environment.evcxr() {
+            continue;
+        }
+        let step = Step::begin(
+            &format!("the Rust kernel, {}", program.display()),
+            "some seconds, to ask for its version",
+        );
+        let version = version_of_kernel(environment, toolchain, &program);
+        if version.as_deref() == Some(EVCXR_VERSION) {
+            install(&program, &environment.evcxr())?;
+            step.end();
+            return done(layout, "kernel", &key);
+        }
+        drop(step);
+        let version = version.unwrap_or("one that does not answer".to_owned());
+        eprintln!("– it is {version}, and the workbook needs {EVCXR_VERSION}, so that is built");
     }
     let step = Step::begin(
         &format!("the Rust kernel, evcxr_jupyter {EVCXR_VERSION}"),
@@ -101,7 +110,59 @@ fn kernel_program(layout: &Layout, environment: &Environment, toolchain: &Toolch
     done(layout, "kernel", &key)
 }
 
-/// Runs cargo in a clean environment with its output in `target`, and shows how far it is.
+/// The version that a kernel program says it has, if it runs on this machine. It has no option for
+/// that, so this asks as Jupyter does: it starts it as a kernel, in a folder of its own.
+fn version_of_kernel(
+    environment: &Environment,
+    toolchain: &Toolchain,
+    program: &Path,
+) -> Option<String> {
+    const QUESTION: &str = "
+import os, signal, subprocess, sys, tempfile, time
+from jupyter_client import BlockingKernelClient, write_connection_file
+with tempfile.TemporaryDirectory() as folder:
+    file, _ = write_connection_file(os.path.join(folder, 'connection.json'))
+    environment = dict(os.environ, EVCXR_TMPDIR=folder, EVCXR_CONFIG_DIR=folder)
+    kernel = subprocess.Popen(
+        [sys.argv[1], '--control_file', file], env=environment, cwd=folder, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        client = BlockingKernelClient(connection_file=file)
+        client.load_connection_file()
+        client.start_channels()
+        deadline = time.monotonic() + 120
+        content = None
+        while content is None and kernel.poll() is None and time.monotonic() < deadline:
+            try:
+                content = client.kernel_info(reply=True, timeout=3)['content']
+            except TimeoutError:
+                pass
+        if content and content['implementation'] == 'evcxr_jupyter':
+            print(content['implementation_version'])
+        client.stop_channels()
+    finally:
+        try:
+            os.killpg(kernel.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        kernel.wait()
+";
+    let mut command = environment.command();
+    clean_environment(&mut command);
+    let output = command
+        .env("PATH", toolchain.path())
+        .args(["-c", QUESTION])
+        .arg(program)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let version = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| version.trim().to_owned())
+}
+
+/// Runs cargo with its output in `target`, whatever the reader's settings for cargo are, and shows
+/// how far it is. Returns the folder that holds `debug` and `release`.
 pub fn build_with(
     mut cargo: Command,
     layout: &Layout,
@@ -109,12 +170,9 @@ pub fn build_with(
     target: &Path,
     step: &Step,
     what: &str,
-) -> Result<()> {
-    clean_environment(&mut cargo);
+) -> Result<PathBuf> {
+    let profiles = settle_build(&mut cargo, toolchain, &layout.root, target);
     cargo
-        .current_dir(&layout.root)
-        .env("PATH", toolchain.path())
-        .env("CARGO_TARGET_DIR", target)
         .env("CARGO_TERM_PROGRESS_WHEN", "always")
         .env("CARGO_TERM_PROGRESS_WIDTH", "100");
     environment::follow(cargo, |line| match cargo_progress(line) {
@@ -126,7 +184,8 @@ pub fn build_with(
             "{what} could not be built; if the network is the cause, run this again: it goes on \
              where it stopped"
         )
-    })
+    })?;
+    Ok(profiles)
 }
 
 /// Copies a program in one step: whoever starts it at this moment finds the old or the new one.

@@ -1,8 +1,10 @@
 //! Which Rust compiles the cells, in which clean environment.
 
+use crate::environment::disturbs_python;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The oldest Rust that the workbook is tested with.
@@ -60,6 +62,11 @@ impl Toolchain {
         self.field("release: ").unwrap_or("unknown")
     }
 
+    /// The kind of machine that it compiles for, such as `x86_64-unknown-linux-gnu`.
+    pub fn host(&self) -> Option<&str> {
+        self.field("host: ")
+    }
+
     fn version(&self) -> Option<(u32, u32)> {
         let mut parts = self.release().split('.');
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
@@ -86,6 +93,77 @@ impl Toolchain {
     }
 }
 
+/// Makes cargo build the same whatever the reader's configuration files say, those of the folders
+/// above the workbook and of `$CARGO_HOME`: variables come before files. How cargo reaches its
+/// registries, and which linker it calls, stays as it is there.
+///
+/// Returns the folder of the profiles: `debug` and `release` are in it.
+pub fn settle_build(
+    command: &mut Command,
+    toolchain: &Toolchain,
+    from: &Path,
+    target: &Path,
+) -> PathBuf {
+    clean_environment(command);
+    settle_profile(command);
+    command
+        .current_dir(from)
+        .env("PATH", toolchain.path())
+        .env("RUSTC", toolchain.bin.join("rustc"))
+        // Empty means none.
+        .env("RUSTC_WRAPPER", "")
+        .env("RUSTC_WORKSPACE_WRAPPER", "")
+        .env("RUSTFLAGS", "")
+        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_BUILD_BUILD_DIR", target)
+        .env("CARGO_TERM_QUIET", "false");
+    // Only then, as cargo compiles some crates twice for a target that is named.
+    if let Some(host) = toolchain.host()
+        && names_a_target(from)
+    {
+        command.env("CARGO_BUILD_TARGET", host);
+        return target.join(host);
+    }
+    target.to_owned()
+}
+
+/// The workbook's own profile, against one in the reader's configuration: the same values as in
+/// its `Cargo.toml`, so nothing is compiled again. `release` is as cargo has it.
+pub fn settle_profile(command: &mut Command) {
+    for (profile, overflow_checks) in [("DEV", "true"), ("RELEASE", "false")] {
+        for (setting, value) in [
+            ("OPT_LEVEL", "3"),
+            ("DEBUG", "false"),
+            ("DEBUG_ASSERTIONS", "false"),
+            ("OVERFLOW_CHECKS", overflow_checks),
+            ("INCREMENTAL", "false"),
+            ("LTO", "false"),
+            ("PANIC", "unwind"),
+        ] {
+            command.env(format!("CARGO_PROFILE_{profile}_{setting}"), value);
+        }
+    }
+}
+
+/// Whether a configuration file of cargo's may name a target to build for. It may say so where none
+/// does; not the other way round.
+fn names_a_target(from: &Path) -> bool {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let folders = from.ancestors().map(|folder| folder.join(".cargo"));
+    folders.chain(home).any(|folder| {
+        ["config.toml", "config"].iter().any(|name| {
+            fs::read_to_string(folder.join(name)).is_ok_and(|text| {
+                let bare: String = text
+                    .chars()
+                    .filter(|c| !c.is_whitespace() && !matches!(c, '"' | '\''))
+                    .collect();
+                bare.contains("target=")
+            })
+        })
+    })
+}
+
 /// Takes out of a child's environment what cargo, rustup or a reader's shell put there and what
 /// would change how cells are compiled or loaded.
 ///
@@ -110,6 +188,9 @@ fn disturbs(name: &str) -> bool {
         "RUSTUP_DIST_SERVER",
     ];
     const DROPPED: [&str; 5] = ["CARGO", "RUST", "EVCXR_", "LD_LIBRARY_PATH", "DYLD_"];
+    if disturbs_python(name) {
+        return true;
+    }
     DROPPED.iter().any(|prefix| name.starts_with(prefix))
         && !KEPT.iter().any(|prefix| name.starts_with(prefix))
 }
@@ -137,6 +218,7 @@ mod tests {
             "RUST_BACKTRACE",
             "LD_LIBRARY_PATH",
             "EVCXR_TMPDIR",
+            "PYTHONHOME",
         ] {
             assert!(disturbs(dropped), "{dropped}");
         }
@@ -154,5 +236,49 @@ mod tests {
         }));
         let first = std::env::split_paths(&toolchain.path()).next().unwrap();
         assert_eq!(first, toolchain.bin);
+    }
+
+    #[test]
+    fn the_readers_configuration_of_cargo_changes_no_build() {
+        let folder = tempfile::tempdir().unwrap();
+        let (above, package) = (folder.path().join(".cargo"), folder.path().join("package"));
+        fs::create_dir_all(&above).unwrap();
+        fs::create_dir_all(package.join("src")).unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(
+            above.join("config.toml"),
+            format!(
+                "[build]\ntarget-dir = {elsewhere:?}\ntarget = \"no-such-machine\"\n\
+                 rustflags = [\"--cfg\", \"hostile\"]\nrustc-wrapper = \"/no/such/wrapper\"\n\
+                 [profile.dev]\nopt-level = 0\ndebug-assertions = true\noverflow-checks = false\n\
+                 [term]\nquiet = true\n",
+            ),
+        )
+        .unwrap();
+        fs::write(
+            package.join("Cargo.toml"),
+            "[package]\nname = \"one\"\nedition = \"2024\"\n[workspace]\n[lints.rust]\nunexpected_cfgs = \"allow\"\n",
+        )
+        .unwrap();
+        fs::write(
+            package.join("src/main.rs"),
+            "fn main() { println!(\"{} {} {}\", cfg!(hostile), cfg!(debug_assertions), std::env::args().count() > 9); }",
+        )
+        .unwrap();
+        let toolchain = Toolchain::find().unwrap();
+        let target = folder.path().join("target");
+        let mut cargo = Command::new(toolchain.bin.join("cargo"));
+        cargo.args(["build", "--offline", "--verbose"]);
+        let profiles = settle_build(&mut cargo, &toolchain, &package, &target);
+        let output = cargo.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(
+            said.contains("opt-level=3") && said.contains("overflow-checks=on"),
+            "{said}"
+        );
+        let output = Command::new(profiles.join("debug/one")).output().unwrap();
+        assert_eq!(output.stdout, b"false false false\n");
+        assert!(!elsewhere.exists());
     }
 }

@@ -1,8 +1,12 @@
 //! Do the other commands do what they say? `reset` is tested beside its code, on a scratch clone.
 
-use crate::common::{root, set_up, text_of, workbook};
-use std::fs;
+use crate::common::{Notebook, SETUP, code, root, run_with, set_up, text_of, workbook};
+use serde_json::json;
+use std::fs::{self, File, TryLockError};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::SystemTime;
 
 /// What setup makes, each file with the time of its last change.
@@ -67,4 +71,133 @@ fn each_command_has_its_help() {
         assert!(text_of(&help).contains("Usage: cargo workbook"));
     }
     assert!(!said.contains("\n  kernel"), "{said}");
+}
+
+/// A folder for `JUPYTER_PATH` with a kernel `rust` that is not the workbook's and cannot start.
+fn another_kernel() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let kernel = folder.path().join("kernels/rust");
+    fs::create_dir_all(&kernel).unwrap();
+    let spec = json!({
+        "argv": ["/no/such/kernel", "{connection_file}"],
+        "display_name": "Another",
+        "language": "rust",
+    });
+    fs::write(kernel.join("kernel.json"), spec.to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn another_kernel_of_that_name_does_not_start() {
+    let other = another_kernel();
+    let mut command = workbook();
+    command.env("JUPYTER_PATH", other.path());
+    let notebook = Notebook::new("one", [code(SETUP), code("assert_eq!(6 * 7, 42);")]);
+    run_with(command, &notebook, &[]).expect_success();
+    // Nor does evcxr write over it.
+    let spec = fs::read_to_string(other.path().join("kernels/rust/kernel.json")).unwrap();
+    assert!(spec.contains("/no/such/kernel"), "{spec}");
+}
+
+/// What a server answers to a GET, headers and all.
+fn get(url: &str) -> String {
+    let (host, path) = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split_once('/'))
+        .unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET /{path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn jupyterlab_opens_chapter_00_whatever_the_readers_configuration_says() {
+    set_up();
+    let own = tempfile::tempdir().unwrap();
+    let hostile = "c.ServerApp.root_dir = '/usr'\nc.ServerApp.base_url = '/x/'\n\
+                   c.ServerApp.ip = '0.0.0.0'\nc.ServerApp.token = ''\nc.IdentityProvider.token = ''\n\
+                   c.ServerApp.kernel_spec_manager_class = 'no.such.Class'\n\
+                   c.LabApp.default_url = '/tree'\n";
+    for name in ["jupyter_server_config.py", "jupyter_lab_config.py"] {
+        fs::write(own.path().join(name), hostile).unwrap();
+    }
+    let other = another_kernel();
+    let mut lab = workbook()
+        .args(["lab", "--", "--no-browser"])
+        .env("JUPYTER_CONFIG_DIR", own.path())
+        .env("JUPYTER_PATH", other.path())
+        .env("JUPYTER_GATEWAY_URL", "http://127.0.0.1:9")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(lab.stdout.take().unwrap()).lines();
+    let address = lines
+        .map_while(Result::ok)
+        .find(|line| line.trim_start().starts_with("http://"));
+    let open = File::open(root().join("target/workbook/open.lock")).unwrap();
+    let noticed = matches!(open.try_lock(), Err(TryLockError::WouldBlock));
+    let tried = std::panic::catch_unwind(|| {
+        let address = address.expect("no address was printed");
+        let address = address.trim();
+        assert!(address.starts_with("http://127.0.0.1:"), "{address}");
+        let (page, token) = address.split_once("?token=").unwrap();
+        assert!(token.len() > 30, "{address}");
+        assert!(page.ends_with("/lab/tree/00-start-here.ipynb"), "{address}");
+        assert!(get(address).contains(" 200 "), "{}", get(address));
+        let server = page.split("/lab/").next().unwrap();
+        let file = format!("{server}/api/contents/00-start-here.ipynb?content=0");
+        assert!(
+            get(&file).contains(" 403 "),
+            "without the token: {}",
+            get(&file)
+        );
+        let with_token = format!("{file}&token={token}");
+        assert!(get(&with_token).contains(" 200 "), "{}", get(&with_token));
+        let kernels = get(&format!("{server}/api/kernelspecs?token={token}"));
+        assert!(!kernels.contains("Another"), "{kernels}");
+    });
+    // As Ctrl-C does.
+    // SAFETY: the number is that of a child that nobody has waited for.
+    unsafe { libc::kill(lab.id() as i32, libc::SIGINT) };
+    lab.wait().unwrap();
+    if let Err(failure) = tried {
+        std::panic::resume_unwind(failure);
+    }
+    assert!(noticed, "`clean` would not notice that JupyterLab is open");
+}
+
+#[test]
+fn a_second_command_does_not_wait_for_the_clusters_build() {
+    set_up();
+    // What `setup --cluster` holds while it builds.
+    let lock = File::create(root().join("target/workbook/cluster.lock")).unwrap();
+    lock.lock_shared().unwrap();
+    let output = workbook().arg("setup").output().unwrap();
+    assert!(output.status.success(), "{}", text_of(&output));
+    assert!(
+        !text_of(&output).contains("waiting"),
+        "{}",
+        text_of(&output)
+    );
+}
+
+#[test]
+fn the_readers_python_settings_do_not_reach_the_workbooks_python() {
+    set_up();
+    let folder = tempfile::tempdir().unwrap();
+    for module in ["json", "importlib", "sitecustomize"] {
+        let file = folder.path().join(format!("{module}.py"));
+        fs::write(file, "raise RuntimeError('the wrong module')").unwrap();
+    }
+    let output = workbook()
+        .arg("doctor")
+        .current_dir(folder.path())
+        .env("PYTHONPATH", folder.path())
+        .env("PYTHONHOME", folder.path())
+        .env("PYTHONSTARTUP", "/no/such/file")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text_of(&output));
 }

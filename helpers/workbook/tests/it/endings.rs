@@ -23,7 +23,11 @@ const PROCESS_ENDED: &str = "The process of the cells has ended";
 const ENDINGS: &[Ending] = &[
     // Lines.
     ("print!(\"open line\");", &["open line"], Kept),
-    ("print!(\"before a value \");\n6", &["before a value ", "6"], Kept),
+    (
+        "print!(\"before a value \");\n6",
+        &["before a value ", "6"],
+        Kept,
+    ),
     (
         "print!(\"before a display \");\nshow(\"<b>bold</b>\", \"bold\");",
         &["before a display ", "<b>bold</b>", "bold"],
@@ -50,7 +54,11 @@ const ENDINGS: &[Ending] = &[
         &["of a program"],
         Kept,
     ),
-    ("println!();\nprintln!(\"after an empty line\");", &["\nafter an empty line\n"], Kept),
+    (
+        "println!();\nprintln!(\"after an empty line\");",
+        &["\nafter an empty line\n"],
+        Kept,
+    ),
     // Early ends.
     (
         "print!(\"progress\");\nlet early: u32 = \"q\".parse()?;",
@@ -89,7 +97,11 @@ const ENDINGS: &[Ending] = &[
         &[PROCESS_ENDED],
         Gone,
     ),
-    ("println!(\"leaving\");\nstd::process::exit(3);", &["leaving", PROCESS_ENDED], Gone),
+    (
+        "println!(\"leaving\");\nstd::process::exit(3);",
+        &["leaving", PROCESS_ENDED],
+        Gone,
+    ),
     ("std::process::exit(0);", &[PROCESS_ENDED], Gone),
     (
         "fn deeper(n: u64) -> u64 { if n == 0 { 0 } else { std::hint::black_box(deeper(std::hint::black_box(n + 1))) + 1 } }\ndeeper(1)",
@@ -175,7 +187,12 @@ fn however_a_cell_ends_its_words_are_its_own_and_the_next_one_works() {
             faults.push(format!("{source}\n  shows the kernel's words:\n{said}"));
         }
     }
-    assert!(faults.is_empty(), "{}\n\n{}", faults.join("\n\n"), ran.stdout);
+    assert!(
+        faults.is_empty(),
+        "{}\n\n{}",
+        faults.join("\n\n"),
+        ran.stdout
+    );
 }
 
 /// All that a reader sees below a cell.

@@ -1,6 +1,8 @@
-//! Locks that the system lets go of however their holder ends.
+//! Folders that somebody lives in: each holds a lock, which the system lets go of however its holder
+//! ends, so that what the dead leave behind can be told from what is in use.
 
-use anyhow::{Context, Result, bail};
+use crate::locks::no_lock;
+use anyhow::{Context, Result};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,29 +16,6 @@ const UNBORN: &str = ".new-";
 
 /// How long it may take to lock a folder that has just been made.
 const BIRTH: Duration = Duration::from_secs(60);
-
-/// Takes a lock if it is free; `None` if somebody holds it.
-///
-/// # Errors
-///
-/// If the file cannot be made, or its file system has no locks; says what to do.
-pub fn try_lock(path: &Path) -> Result<Option<File>> {
-    let file = File::create(path).with_context(|| format!("{} cannot be made", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(no_locks(path, error)),
-    }
-}
-
-/// What to do where a file cannot be locked.
-pub fn no_locks(path: &Path, error: io::Error) -> anyhow::Error {
-    anyhow::anyhow!(
-        "{} cannot be locked ({error}): this file system has no locks, as some network drives have \
-         none; put the workbook's folder on a local disk",
-        path.display()
-    )
-}
 
 /// A folder that is in use for as long as this value lives, and then removed.
 #[derive(Debug)]
@@ -57,9 +36,11 @@ impl Home {
         let unborn = parent.join(format!("{UNBORN}{name}"));
         fs::create_dir_all(&unborn)
             .with_context(|| format!("{} cannot be made (is the disk full?)", unborn.display()))?;
-        let Some(lock) = try_lock(&unborn.join(LOCK))? else {
-            bail!("{} is in use", unborn.display());
-        };
+        let path = unborn.join(LOCK);
+        let lock =
+            File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        // Nobody else locks what is not born yet.
+        lock.lock().map_err(|error| no_lock(&path, error))?;
         let folder = parent.join(name);
         fs::rename(&unborn, &folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
@@ -128,7 +109,7 @@ fn is_locked(folder: &Path) -> Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(no_locks(&path, error)),
+        Err(TryLockError::Error(error)) => Err(no_lock(&path, error)),
     }
 }
 
@@ -159,7 +140,11 @@ mod tests {
     fn the_dead_are_swept_however_much_of_them_is_left() {
         let parent = tempfile::tempdir().unwrap();
         // Killed while it ran; killed while it tidied up; killed at the very end of that.
-        for (name, files) in [("1", &["lock", "project"][..]), ("2", &["lock"]), ("3", &[])] {
+        for (name, files) in [
+            ("1", &["lock", "project"][..]),
+            ("2", &["lock"]),
+            ("3", &[]),
+        ] {
             let folder = parent.path().join(name);
             fs::create_dir(&folder).unwrap();
             for file in files {
@@ -214,15 +199,5 @@ mod tests {
             done.store(true, Ordering::Relaxed);
             sweeper.join().unwrap();
         });
-    }
-
-    #[test]
-    fn a_file_system_without_locks_is_named_with_the_remedy() {
-        let error = no_locks(
-            Path::new("/mnt/share/wb/lock"),
-            io::Error::from_raw_os_error(libc::ENOSYS),
-        );
-        let said = error.to_string();
-        assert!(said.contains("/mnt/share/wb/lock") && said.contains("local disk"), "{said}");
     }
 }

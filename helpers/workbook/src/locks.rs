@@ -1,0 +1,192 @@
+//! Who does what at the moment: locks that commands hold so that none of them takes anything from
+//! under another.
+//!
+//! | lock | held by |
+//! |---|---|
+//! | [`SETUP`] | whoever makes the environment, the kernel program and the seed; alone |
+//! | [`CLUSTER`] | whoever builds the programs of chapter 07; alone |
+//! | [`COMPARE`] | whoever installs the libraries to compare with; alone |
+//! | [`OPEN`] | JupyterLab, `run` and `compare` while they run; any number of them |
+//!
+//! `clean` needs all four. The system lets go of a lock however its holder ends.
+
+use crate::layout::Layout;
+use anyhow::{Context, Error, Result};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// See the table above.
+pub const SETUP: &str = "setup.lock";
+/// See the table above.
+pub const CLUSTER: &str = "cluster.lock";
+/// See the table above.
+pub const COMPARE: &str = "compare.lock";
+/// See the table above.
+pub const OPEN: &str = "open.lock";
+
+/// A lock that is held until this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes a lock alone; while another process holds it, says that `who` does and waits.
+///
+/// # Errors
+///
+/// If the file cannot be made, or the file system has no locks.
+pub fn wait(layout: &Layout, name: &str, who: &str) -> Result<Lock> {
+    if let Some(lock) = attempt(layout, name, File::try_lock)? {
+        return Ok(lock);
+    }
+    println!("{who}; waiting for it");
+    loop {
+        let lock = attempt(layout, name, |file| {
+            file.lock().map_err(TryLockError::Error)
+        })?;
+        if let Some(lock) = lock {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Takes a lock alone, unless another process holds it: then `None`.
+///
+/// # Errors
+///
+/// If the file cannot be made, or the file system has no locks.
+pub fn take(layout: &Layout, name: &str) -> Result<Option<Lock>> {
+    attempt(layout, name, File::try_lock)
+}
+
+/// Takes a lock together with others who do the same. Waits for one who has it alone, which is
+/// `clean` and soon over.
+///
+/// # Errors
+///
+/// If the file cannot be made, or the file system has no locks.
+pub fn share(layout: &Layout, name: &str) -> Result<Lock> {
+    loop {
+        let lock = attempt(layout, name, |file| {
+            file.lock_shared().map_err(TryLockError::Error)
+        })?;
+        if let Some(lock) = lock {
+            return Ok(lock);
+        }
+    }
+}
+
+/// `None` if another process has the lock, or if the file was removed while this one waited: then
+/// what is locked is not what the next one would open.
+fn attempt(
+    layout: &Layout,
+    name: &str,
+    lock: impl Fn(&File) -> std::result::Result<(), TryLockError>,
+) -> Result<Option<Lock>> {
+    let path = layout.made().join(name);
+    let open = || {
+        fs::create_dir_all(layout.made())?;
+        // Never truncated: on some network file systems a lock needs a file that can be written.
+        File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+    };
+    // `clean` may take the folder away between the two steps.
+    let file = open()
+        .or_else(|_| open())
+        .with_context(|| format!("{} cannot be made", path.display()))?;
+    match lock(&file) {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(no_lock(&path, error)),
+    }
+    let held = file.metadata()?;
+    let there =
+        fs::metadata(&path).is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino()));
+    match there {
+        true => Ok(Some(Lock { _file: file })),
+        false => attempt(layout, name, lock),
+    }
+}
+
+/// Why a file cannot be locked, and what to do.
+pub fn no_lock(path: &Path, error: io::Error) -> Error {
+    // What systems answer on file systems without locks, such as some network drives.
+    let without = [libc::ENOSYS, libc::ENOTSUP, libc::EOPNOTSUPP, libc::ENOLCK];
+    let advice = match error.raw_os_error() {
+        Some(code) if without.contains(&code) => {
+            "this file system has no locks, which keep two commands from disturbing each other; move the workbook to a disk of this machine"
+        }
+        _ => "if the workbook lies on a network drive, move it to a disk of this machine",
+    };
+    Error::msg(format!(
+        "{} cannot be locked ({error}): {advice}",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn scratch() -> (tempfile::TempDir, Layout) {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout {
+            root: folder.path().to_owned(),
+        };
+        (folder, layout)
+    }
+
+    #[test]
+    fn one_alone_or_many_together() {
+        let (_folder, layout) = scratch();
+        let first = share(&layout, OPEN).unwrap();
+        let second = share(&layout, OPEN).unwrap();
+        assert!(take(&layout, OPEN).unwrap().is_none());
+        drop((first, second));
+        let alone = take(&layout, OPEN).unwrap().unwrap();
+        assert!(take(&layout, OPEN).unwrap().is_none());
+        // Another lock is another matter: who builds the cluster keeps nobody from setting up.
+        assert!(take(&layout, CLUSTER).unwrap().is_some());
+        drop(alone);
+        assert!(take(&layout, OPEN).unwrap().is_some());
+    }
+
+    #[test]
+    fn who_waited_while_the_file_was_removed_locks_the_new_one() {
+        let (_folder, layout) = scratch();
+        let alone = take(&layout, SETUP).unwrap().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let waiting = layout.clone();
+        let waiter = std::thread::spawn(move || {
+            let lock = wait(&waiting, SETUP, "a test is setting up").unwrap();
+            sender.send(()).unwrap();
+            lock
+        });
+        assert!(receiver.recv_timeout(Duration::from_millis(200)).is_err());
+        fs::remove_dir_all(layout.made()).unwrap();
+        drop(alone);
+        receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+        let lock = waiter.join().unwrap();
+        assert!(take(&layout, SETUP).unwrap().is_none());
+        drop(lock);
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_named_with_the_remedy() {
+        for code in [libc::ENOSYS, libc::ENOLCK, libc::EOPNOTSUPP] {
+            let error = io::Error::from_raw_os_error(code);
+            let said = no_lock(Path::new("/net/w/setup.lock"), error).to_string();
+            assert!(said.contains("/net/w/setup.lock"), "{said}");
+            assert!(said.contains("move the workbook to a disk"), "{said}");
+        }
+    }
+}
