@@ -61,13 +61,26 @@ impl State {
 /// Folders of clusters that were killed go.
 pub fn make_folder(runs: &Path) -> Result<(PathBuf, File)> {
     alive(runs);
-    let folder = runs.join(std::process::id().to_string());
-    let made = fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(LOCK)));
-    let lock =
-        made.with_context(|| format!("{} cannot be made (is the disk full?)", folder.display()))?;
-    lock.lock()?;
+    let name = std::process::id().to_string();
+    let folder = runs.join(&name);
+    // It gets its name when the lock is held: another cluster that tidies up in between would find
+    // a folder that nobody holds, and remove it.
+    let new = runs.join(format!("{NEW}{name}"));
+    let made = fs::create_dir_all(&new)
+        .and_then(|()| File::create(new.join(LOCK)))
+        .and_then(|lock| lock.lock().map(|()| lock))
+        .and_then(|lock| fs::rename(&new, &folder).map(|()| lock));
+    let lock = made.with_context(|| {
+        format!(
+            "{} cannot be made or locked (is the disk full, or a network drive without locks?)",
+            folder.display()
+        )
+    })?;
     Ok((fs::canonicalize(folder)?, lock))
 }
+
+/// How the name of a folder begins that is just being made.
+const NEW: &str = ".new-";
 
 /// The clusters that live, oldest first. Removes what dead ones left.
 fn alive(runs: &Path) -> Vec<State> {
@@ -75,14 +88,20 @@ fn alive(runs: &Path) -> Vec<State> {
         return Vec::new();
     };
     let mut found = Vec::new();
-    for folder in entries.flatten().map(|entry| entry.path()) {
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(NEW) {
+            continue;
+        }
+        let folder = entry.path();
         let Ok(lock) = File::open(folder.join(LOCK)) else {
             continue;
         };
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => found.extend(State::read(&folder)),
             // What cannot be removed now goes the next time.
-            _ => drop(fs::remove_dir_all(&folder)),
+            Ok(()) => drop(fs::remove_dir_all(&folder)),
+            // Where nobody can say whether it lives, it stays.
+            Err(TryLockError::Error(_)) => {}
         }
     }
     found.sort_by_key(|state| {
