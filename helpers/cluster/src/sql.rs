@@ -116,3 +116,44 @@ fn numbered(batch: &RecordBatch) -> Result<RecordBatch> {
         &options,
     )?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, UInt64Array};
+    use datafusion::arrow::datatypes::DataType;
+
+    #[test]
+    fn columns_of_one_name_stay_apart_and_values_stay_what_they_are() {
+        let field = |name: &str, kind| Field::new(name, kind, true);
+        let schema = Schema::new(vec![
+            field("station", DataType::Utf8),
+            field("station", DataType::Utf8),
+            field("0", DataType::UInt64),
+            field("n", DataType::Int64),
+            field("x", DataType::Float64),
+        ]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![Some("S1"), None])),
+            Arc::new(StringArray::from(vec!["S2", "S3"])),
+            Arc::new(UInt64Array::from(vec![u64::MAX, 0])),
+            Arc::new(Int64Array::from(vec![Some(i64::MIN), None])),
+            Arc::new(Float64Array::from(vec![0.1, 2.0])),
+        ];
+        let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+        let right = [
+            vec![
+                json!("S1"),
+                json!("S2"),
+                json!(u64::MAX),
+                json!(i64::MIN),
+                json!(0.1),
+            ],
+            vec![json!(null), json!("S3"), json!(0), json!(null), json!(2.0)],
+        ];
+        assert_eq!(rows(&[batch.clone()]).unwrap(), right);
+        assert_eq!(rows(&[batch.clone(), batch.slice(1, 1)]).unwrap().len(), 3);
+        assert_eq!(rows(&[batch.slice(0, 0)]).unwrap().len(), 0);
+        assert_eq!(rows(&[]).unwrap().len(), 0);
+    }
+}

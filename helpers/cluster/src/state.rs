@@ -65,7 +65,11 @@ pub fn make_folder(runs: &Path) -> Result<(PathBuf, File)> {
     let folder = runs.join(&name);
     // It gets its name when the lock is held: another cluster that tidies up in between would find
     // a folder that nobody holds, and remove it.
-    let new = runs.join(format!("{NEW}{name}"));
+    let new = runs.join(format!(".new-{name}"));
+    if !folder.join(LOCK).exists() {
+        // The rest of a removal that was cut short would be in the way.
+        let _ = fs::remove_dir_all(&folder);
+    }
     let made = fs::create_dir_all(&new)
         .and_then(|()| File::create(new.join(LOCK)))
         .and_then(|lock| lock.lock().map(|()| lock))
@@ -79,9 +83,6 @@ pub fn make_folder(runs: &Path) -> Result<(PathBuf, File)> {
     Ok((fs::canonicalize(folder)?, lock))
 }
 
-/// How the name of a folder begins that is just being made.
-const NEW: &str = ".new-";
-
 /// The clusters that live, oldest first. Removes what dead ones left.
 fn alive(runs: &Path) -> Vec<State> {
     let Ok(entries) = fs::read_dir(runs) else {
@@ -89,7 +90,9 @@ fn alive(runs: &Path) -> Vec<State> {
     };
     let mut found = Vec::new();
     for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(NEW) {
+        // Named by its supervisor's number. Nothing else that may lie there is ours to remove.
+        let name = entry.file_name();
+        if name.to_string_lossy().parse::<u32>().is_err() {
             continue;
         }
         let folder = entry.path();
@@ -133,5 +136,30 @@ pub fn chosen(runs: &Path, folder: Option<&Path>) -> Result<State> {
                 folders.collect::<String>()
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_never_seen_without_its_lock_and_dead_ones_go() {
+        let runs = std::env::temp_dir().join(format!("cluster-state-{}", std::process::id()));
+        // What a removal left that was cut short, a dead cluster, and what is none of ours.
+        fs::create_dir_all(runs.join(std::process::id().to_string()).join("rest")).unwrap();
+        for name in ["1", "thesis"] {
+            fs::create_dir(runs.join(name)).unwrap();
+            fs::write(runs.join(name).join(LOCK), "").unwrap();
+        }
+        let (folder, lock) = make_folder(&runs).unwrap();
+        assert!(!folder.join("rest").exists() && folder.join(LOCK).exists());
+        assert!(!runs.join("1").exists() && runs.join("thesis").exists());
+        alive(&runs);
+        assert!(folder.exists());
+        drop(lock);
+        alive(&runs);
+        assert!(!folder.exists() && runs.join("thesis").exists());
+        fs::remove_dir_all(&runs).unwrap();
     }
 }
