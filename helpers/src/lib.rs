@@ -35,6 +35,7 @@
 pub mod amdahl;
 pub mod cafe;
 pub mod check;
+mod child;
 pub mod cluster;
 pub mod display;
 pub mod figures;

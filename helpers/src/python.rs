@@ -4,20 +4,22 @@
 //! own Python, in a process of its own, under the same rules as Rust's side: warm-up, repeats,
 //! every run kept, the result compared.
 
+use crate::child;
 use crate::measure::{Comparison, Timing};
 use crate::program::command;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt;
-use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const HARNESS: &str = include_str!("python_harness.py");
 
-/// A snippet that takes longer than this is ended.
+/// A snippet that takes longer than this is ended, with all that it started.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// So much of what a snippet wrote is shown beside an error, in characters: the end of it.
+const LAST_WORDS: usize = 2000;
 
 /// What a timed snippet came to.
 #[derive(Debug, Clone)]
@@ -28,7 +30,7 @@ pub struct PythonRun {
     pub check: Value,
     /// Peak memory of the Python process in bytes, libraries included.
     pub peak_memory: u64,
-    /// What it printed.
+    /// What it printed, and what the programs that it started printed.
     pub printed: String,
 }
 
@@ -39,10 +41,14 @@ pub enum PythonError {
     Absent(String),
     /// A package that it imports is not installed; holds the package's name.
     Package(String),
-    /// It raised an exception; holds Python's own report.
+    /// It raised an exception; holds Python's own report, after the end of what it had printed.
     Raised(String),
-    /// It was still running when its time was up.
-    TimeUp,
+    /// Python itself ended before the snippet did; holds its exit code or signal, and its last
+    /// words.
+    Died(String),
+    /// It was still running when its time was up; holds how many seconds it had, and the end of
+    /// what it had printed.
+    TimeUp(String),
 }
 
 impl fmt::Display for PythonError {
@@ -57,11 +63,8 @@ impl fmt::Display for PythonError {
                 "the Python package {name} is not installed; `cargo workbook setup` installs it"
             ),
             PythonError::Raised(report) => write!(f, "Python raised an exception:\n{report}"),
-            PythonError::TimeUp => write!(
-                f,
-                "Python was still running after {} s; give it less to do",
-                PATIENCE.as_secs()
-            ),
+            PythonError::Died(how) => write!(f, "Python ended before the snippet did, by {how}"),
+            PythonError::TimeUp(after) => write!(f, "Python was still running after {after}"),
         }
     }
 }
@@ -74,11 +77,13 @@ impl std::error::Error for PythonError {}
 /// snippet has one, is called with the last result; what it returns (numbers, text, lists) comes
 /// back, to be compared with Rust's.
 ///
+/// Processes that the snippet leaves running end with it.
+///
 /// # Errors
 ///
 /// See [`PythonError`]; each says what to do.
 pub fn time_python(name: &str, runs: usize, snippet: &str) -> Result<PythonRun, PythonError> {
-    let answer = call(&json!({ "code": snippet, "runs": runs.max(1) }))?;
+    let (answer, printed) = call(&json!({ "code": snippet, "runs": runs.max(1) }), PATIENCE)?;
     #[derive(Deserialize)]
     struct Answer {
         wall: Vec<f64>,
@@ -86,10 +91,9 @@ pub fn time_python(name: &str, runs: usize, snippet: &str) -> Result<PythonRun, 
         calls: u32,
         check: Value,
         peak_memory: u64,
-        printed: String,
     }
-    let answer: Answer =
-        serde_json::from_value(answer).map_err(|e| PythonError::Raised(e.to_string()))?;
+    let answer: Answer = serde_json::from_value(answer)
+        .map_err(|error| PythonError::Raised(format!("its answer cannot be read: {error}")))?;
     Ok(PythonRun {
         timing: Timing {
             name: name.to_owned(),
@@ -99,18 +103,20 @@ pub fn time_python(name: &str, runs: usize, snippet: &str) -> Result<PythonRun, 
         },
         check: answer.check,
         peak_memory: answer.peak_memory,
-        printed: answer.printed,
+        printed,
     })
 }
 
-/// Runs a snippet once and returns what it printed.
+/// Runs a snippet once and returns what it printed, and what the programs that it started printed,
+/// in that order. What they write to standard error is shown only where Python itself fails.
+/// Processes that the snippet leaves running end with it.
 ///
 /// # Errors
 ///
 /// See [`PythonError`].
 pub fn python(snippet: &str) -> Result<String, PythonError> {
-    let answer = call(&json!({ "code": snippet, "runs": 0 }))?;
-    Ok(answer["printed"].as_str().unwrap_or_default().to_owned())
+    let (_, printed) = call(&json!({ "code": snippet, "runs": 0 }), PATIENCE)?;
+    Ok(printed)
 }
 
 impl<T: Send + PartialEq> Comparison<T> {
@@ -144,9 +150,14 @@ impl<T: Send + PartialEq> Comparison<T> {
     }
 }
 
-/// Numbers compare as numbers: Python's `4950.0` is Rust's `4950`.
+/// Numbers compare as numbers, also within lists: Python's `4950.0` is Rust's `4950`.
 fn same(a: &Value, b: &Value) -> bool {
+    if let (Value::Array(a), Value::Array(b)) = (a, b) {
+        return a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
+    }
     match (a.as_f64(), b.as_f64()) {
+        // Whole numbers have no rounding to forgive.
+        (Some(_), Some(_)) if !a.is_f64() && !b.is_f64() => a == b,
         (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
         _ => a == b,
     }
@@ -176,70 +187,76 @@ fn interpreter() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("python3"))
 }
 
-fn call(request: &Value) -> Result<Value, PythonError> {
+/// Python's answer to a request, and what was printed meanwhile.
+fn call(request: &Value, limit: Duration) -> Result<(Value, String), PythonError> {
     let python = interpreter();
-    let absent =
-        |error: std::io::Error| PythonError::Absent(format!("{}: {error}", python.display()));
-    let mut child = command(&python)
-        .args(["-c", HARNESS])
-        .env_remove("PYTHONPATH")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(absent)?;
-    let mut stdin = child.stdin.take();
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    // All three pipes at once: whoever waits on one while another is full waits for ever.
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            if let Some(stdin) = &mut stdin {
-                // A Python that has died already says why on its standard error.
-                let _ = stdin.write_all(request.to_string().as_bytes());
-            }
-        });
-        let output = scope.spawn(move || read_all(stdout));
-        let errors = scope.spawn(move || read_all(stderr));
-        let start = Instant::now();
-        let in_time = loop {
-            match child.try_wait() {
-                Ok(Some(_)) => break true,
-                Ok(None) if start.elapsed() > PATIENCE => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    break false;
-                }
-                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-                Err(_) => break false,
-            }
+    let mut command = command(&python);
+    // Without a buffer, so that Python's own words and its children's stand in order; with its own
+    // report of a crash.
+    command.args(["-u", "-X", "faulthandler", "-c", HARNESS]);
+    for (name, _) in std::env::vars_os() {
+        // The reader's settings, such as a path with other packages, are for another Python.
+        let text = name.to_string_lossy();
+        if text.starts_with("PYTHON") || text == "__PYVENV_LAUNCHER__" {
+            command.env_remove(&name);
+        }
+    }
+    let done = child::run(command, request.to_string().as_bytes(), limit)
+        .map_err(|error| PythonError::Absent(format!("{}: {error}", python.display())))?;
+    let printed = String::from_utf8_lossy(&done.output).into_owned();
+    if !done.in_time {
+        let seconds = limit.as_secs();
+        let advice = match done.reply.is_empty() {
+            true => "give it less to do",
+            false => "it was done, but a thread or a process that it started was not",
         };
-        let output = output.join().unwrap_or_default();
-        let errors = errors.join().unwrap_or_default();
-        if !in_time {
-            return Err(PythonError::TimeUp);
-        }
-        let answer: Value =
-            serde_json::from_str(&output).map_err(|_| PythonError::Raised(errors.clone()))?;
-        match (answer["missing"].as_str(), answer["error"].as_str()) {
-            (Some(package), _) => Err(PythonError::Package(package.to_owned())),
-            (None, Some(report)) => Err(PythonError::Raised(report.to_owned())),
-            (None, None) => Ok(answer),
-        }
-    })
+        let before = before(&printed);
+        return Err(PythonError::TimeUp(format!(
+            "{seconds} s; {advice}{before}"
+        )));
+    }
+    if done.reply.is_empty() {
+        let how = child::in_words(done.status);
+        let words = String::from_utf8_lossy(&done.errors);
+        let said = match tail(&words) {
+            "" => String::new(),
+            words => format!(", and said:\n{words}"),
+        };
+        let before = before(&printed);
+        return Err(PythonError::Died(format!("{how}{said}{before}")));
+    }
+    let answer: Value = serde_json::from_slice(&done.reply)
+        .map_err(|error| PythonError::Raised(format!("its answer cannot be read: {error}")))?;
+    match (answer["missing"].as_str(), answer["error"].as_str()) {
+        (Some(package), _) => Err(PythonError::Package(package.to_owned())),
+        (None, Some(report)) => Err(PythonError::Raised(match tail(&printed) {
+            "" => report.to_owned(),
+            // The report comes last, as in a terminal.
+            printed => format!("{printed}\n{report}"),
+        })),
+        (None, None) => Ok((answer, printed)),
+    }
 }
 
-fn read_all(source: Option<impl Read>) -> String {
-    let mut bytes = Vec::new();
-    if let Some(mut source) = source {
-        // What was read before an error is still worth showing.
-        let _ = source.read_to_end(&mut bytes);
+/// The end of a text, without blanks around it.
+fn tail(text: &str) -> &str {
+    let text = text.trim();
+    let start = text.char_indices().rev().nth(LAST_WORDS - 1);
+    text[start.map_or(0, |(start, _)| start)..].trim_start()
+}
+
+/// What stands in an error about what was printed before.
+fn before(printed: &str) -> String {
+    match tail(printed) {
+        "" => String::new(),
+        printed => format!("\nBefore that it printed:\n{printed}"),
     }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::child::runs;
 
     #[test]
     fn a_snippet_is_timed_and_its_result_compared() {
@@ -284,9 +301,233 @@ mod tests {
     }
 
     #[test]
-    fn a_snippet_that_ends_python_is_an_error() {
-        let error = python("import os; os._exit(3)").unwrap_err();
-        assert!(matches!(error, PythonError::Raised(_)));
+    fn a_snippet_that_ends_python_is_told_with_its_code_or_signal() {
+        let died = |snippet: &str| match python(snippet) {
+            Err(error @ PythonError::Died(_)) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let error = died("import os\nprint('so far')\nos._exit(3)");
+        assert!(
+            error.contains("exit code 3") && error.contains("so far"),
+            "{error}"
+        );
+        let error = died("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)");
+        assert!(error.contains("signal 9 (SIGKILL"), "{error}");
+        let error = died("import faulthandler\nfaulthandler._sigsegv()");
+        assert!(error.contains("signal 11 (SIGSEGV"), "{error}");
+        // Python's last words name the place.
+        assert!(error.contains("this cell's Python"), "{error}");
+        let error = died("import os\nos.closerange(0, 200)");
+        assert!(error.contains("exit code"), "{error}");
+    }
+
+    #[test]
+    fn no_error_is_empty() {
+        let raised = |snippet: &str| match python(snippet) {
+            Err(PythonError::Raised(report)) => report,
+            other => panic!("{other:?}"),
+        };
+        assert!(raised("raise ValueError").contains("ValueError"));
+        assert!(raised("raise KeyboardInterrupt").contains("KeyboardInterrupt"));
+        assert!(raised("raise ModuleNotFoundError").contains("ModuleNotFoundError"));
+        assert!(raised("import sys; sys.exit(3)").contains("sys.exit(3)"));
+        assert!(raised("import sys; sys.exit('why')").contains("sys.exit('why')"));
+        assert!(raised("raise ValueError('\\udc80')").contains("ValueError: \\udc80"));
+        assert!(raised("import sys; sys.stdout.close(); print(1)").contains("closed file"));
+        assert!(raised("input()").contains("EOFError"));
+        let report = raised("print('kopi'); import os; os.system('echo teh'); 1 / 0");
+        assert!(report.starts_with("kopi\nteh\n"), "{report}");
+        assert!(
+            report.ends_with("ZeroDivisionError: division by zero\n"),
+            "{report}"
+        );
+        let early = time_python("early", 1, "import sys; sys.exit()").unwrap_err();
+        assert!(early.to_string().contains("sys.exit()"), "{early}");
+    }
+
+    #[test]
+    fn a_script_may_end_itself_and_may_close_what_it_has() {
+        assert_eq!(python("print(1); import sys; sys.exit()").unwrap(), "1\n");
+        assert_eq!(python("print(1); import os; os.close(1)").unwrap(), "1\n");
+        let late = "import atexit, threading, time\n\
+            atexit.register(lambda: print('at the end'))\n\
+            threading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()\n\
+            print('early')";
+        assert_eq!(python(late).unwrap(), "early\nlate\nat the end\n");
+        let forked = "import os\nprint(1)\nif os.fork(): os.wait()";
+        assert_eq!(python(forked).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn what_children_print_is_shown_in_order() {
+        let snippet = "import os, subprocess, sys\nprint('one', end=' ')\nos.system('echo two')\n\
+            print('three')\nsubprocess.run([sys.executable, '-c', 'print(4)'])\nprint('\\udc80 five')\n\
+            subprocess.run(['sh', '-c', 'exec >/dev/stdout; echo six'])";
+        assert_eq!(
+            python(snippet).unwrap(),
+            "one two\nthree\n4\n\\udc80 five\nsix\n"
+        );
+        let check = "import os\ndef work(): os.system('echo hi')\ndef check(r): return 1";
+        let run = time_python("hi", 1, check).unwrap();
+        assert!(run.printed.starts_with("hi\nhi\n"), "{}", run.printed);
+    }
+
+    #[test]
+    fn what_check_returns_arrives_as_it_is_or_is_refused_in_words() {
+        let check = |value: &str| {
+            let snippet = format!(
+                "import collections, math\nclass Array:\n    def tolist(self): return [1.5, [2]]\n\
+                class Number:\n    def item(self): return 7\n\
+                Pair = collections.namedtuple('Pair', 'a b')\n\
+                def work(): return {value}\ndef check(r): return r\n"
+            );
+            time_python("check", 1, &snippet).map(|run| run.check)
+        };
+        for (value, right) in [
+            ("None", json!(null)),
+            (
+                "[True, -1, 2 ** 64 - 1, -2 ** 63, 0.1]",
+                json!([true, -1, u64::MAX, i64::MIN, 0.1]),
+            ),
+            (
+                "(1, ('ü', {'a': [Array()]}))",
+                json!([1, ["ü", {"a": [[1.5, [2]]]}]]),
+            ),
+            ("[Number(), Pair(1, 2)]", json!([7, [1, 2]])),
+        ] {
+            assert_eq!(check(value).unwrap(), right, "{value}");
+        }
+        for (value, said) in [
+            ("math.nan", "the number nan"),
+            ("[1, -math.inf]", "the number -inf"),
+            ("{1, 2}", "sorted(s)"),
+            ("b'ab'", "b.hex()"),
+            ("2 ** 64", "more than 64 bits"),
+            ("[0, -2 ** 63 - 1]", "more than 64 bits"),
+            ("'\\udc80'", "surrogate"),
+            ("{1: 2}", "the key 1"),
+            ("1j", "complex"),
+            ("object()", "of type object"),
+        ] {
+            let error = check(value).unwrap_err().to_string();
+            assert!(error.contains("check(result) returned"), "{value}: {error}");
+            assert!(error.contains(said), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn numbers_compare_as_numbers() {
+        assert!(same(&json!([4950, [0.1 + 0.2]]), &json!([4950.0, [0.3]])));
+        assert!(!same(&json!([1]), &json!([1, 2])));
+        assert!(!same(
+            &json!(10_000_000_001_u64),
+            &json!(10_000_000_000_u64)
+        ));
+        assert!(!same(&json!("1"), &json!(1)));
+    }
+
+    #[test]
+    fn at_the_time_limit_all_that_it_started_ends_and_the_cell_goes_on() {
+        let snippet = "import subprocess, time\n\
+            print(subprocess.Popen(['sleep', '600']).pid)\n\
+            print(subprocess.Popen(['sleep', '600'], process_group=0).pid)\ntime.sleep(600)";
+        let request = json!({ "code": snippet, "runs": 0 });
+        let error = call(&request, Duration::from_secs(2))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("still running after 2 s; give it less"),
+            "{error}"
+        );
+        let pids: Vec<&str> = error.lines().skip(2).collect();
+        assert_eq!(pids.len(), 2, "{error}");
+        assert!(!pids.iter().any(|pid| runs(pid)), "{error}");
+
+        let thread =
+            "import threading, time\nthreading.Thread(target=time.sleep, args=[600]).start()";
+        let request = json!({ "code": thread, "runs": 0 });
+        let error = call(&request, Duration::from_secs(2))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("a thread or a process that it started"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_process_that_it_leaves_behind_does_not_keep_the_cell_waiting() {
+        let start = std::time::Instant::now();
+        let child = python("import subprocess\nprint(subprocess.Popen(['sleep', '600']).pid)");
+        assert!(!runs(child.unwrap().trim()));
+        // A daemon with the pipe in its hands, which is none of ours.
+        let daemon = "import subprocess\n\
+            print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)";
+        let daemon = python(daemon).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(300));
+        let pid = daemon.trim();
+        assert!(runs(pid));
+        let killed = crate::program::command("kill").arg(pid).status();
+        assert!(killed.unwrap().success());
+    }
+
+    const NOTEBOOK: &str = "PYTHON_TEST_NOTEBOOK";
+
+    /// Stands for a notebook: started by the test below, it runs a snippet until it is killed.
+    #[test]
+    fn run_as_a_notebook() {
+        if std::env::var_os(NOTEBOOK).is_some() {
+            let snippet = "import os, subprocess, time\n\
+                child = subprocess.Popen(['sleep', '600'], process_group=0)\n\
+                open(os.environ['SNIPPET_PIDS'], 'w').write(f'{os.getpid()} {child.pid}\\n')\n\
+                time.sleep(600)";
+            let _ = python(snippet);
+        }
+    }
+
+    #[test]
+    fn a_killed_notebook_leaves_no_snippet_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let mut notebook = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "python::tests::run_as_a_notebook"])
+            .env(NOTEBOOK, "1")
+            .env("SNIPPET_PIDS", &pids)
+            .spawn()
+            .unwrap();
+        let wait_for = |is_so: &dyn Fn() -> bool| {
+            let start = std::time::Instant::now();
+            while !is_so() {
+                assert!(start.elapsed() < Duration::from_secs(60));
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        let written = || std::fs::read_to_string(&pids).unwrap_or_default();
+        wait_for(&|| written().ends_with('\n'));
+        assert!(written().split_whitespace().all(runs));
+        notebook.kill().unwrap();
+        notebook.wait().unwrap();
+        wait_for(&|| !written().split_whitespace().any(runs));
+    }
+
+    #[test]
+    fn the_readers_settings_for_another_python_do_not_reach_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("json.py"), "1 / 0").unwrap();
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "python::tests::printed_words_come_back"])
+            .env("PYTHONPATH", folder.path())
+            .env("PYTHONHOME", "/no/such/folder")
+            .env("PYTHONSTARTUP", folder.path().join("json.py"))
+            .env("PYTHONWARNINGS", "error")
+            .env("PYTHONIOENCODING", "utf-16")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("1 passed"),
+            "{output:?}"
+        );
     }
 
     #[test]

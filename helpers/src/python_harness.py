@@ -1,8 +1,12 @@
-"""Runs one snippet of a notebook; the request is JSON on standard input, the answer on output."""
+"""Runs one snippet of a notebook.
 
-import contextlib
-import io
+Standard input is a socket: the request comes from it and the answer goes to it, both as JSON. So
+both outputs belong to the snippet and to the processes that it starts.
+"""
+
 import json
+import math
+import os
 import sys
 import time
 import traceback
@@ -51,25 +55,72 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def escaped(text):
+    """The text, with backslashes where it has what no encoding has, as half a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def plain(value, place):
+    """The value as JSON can hold it without loss, or an error that says what to return instead."""
+    kind = type(value).__name__
+
+    def refuse(why, instead):
+        raise TypeError(f"{place} returned {why}, which cannot be compared; return {instead}")
+
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if escaped(value) != value:
+            refuse("text with half of a surrogate pair", "it escaped, as in ascii(text)")
+        return value
+    if isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 64:
+            refuse("a whole number of more than 64 bits", "it as text, as in str(n)")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            refuse(f"the number {value}", "it as text, as in str(x), or None")
+        return float(value)
+    if isinstance(value, (list, tuple)):
+        # Millions of pixels are looked at together.
+        kinds = set(map(type, value))
+        if kinds == {int} and min(value) >= -(1 << 63) and max(value) < 1 << 64:
+            return value
+        return [plain(item, place) for item in value]
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                refuse(f"a dict with the key {key!r}", "one whose keys are text")
+        return {key: plain(item, place) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        refuse(f"a {kind}, which has no order", "a list, as in sorted(s)")
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        refuse(kind, "a list of numbers, as in list(b), or text, as in b.hex()")
+    # NumPy's numbers and arrays, and pandas' columns, know themselves as Python's own.
+    for name in ("tolist", "item"):
+        convert = getattr(value, name, None)
+        if callable(convert):
+            converted = convert()
+            if type(converted) is not type(value):
+                return plain(converted, place)
+    refuse(f"a value of type {kind}", "numbers, text, or lists of them")
+
+
 def answer(request):
     # As in a notebook, the snippet is the main module: that is where multiprocessing looks for its
     # functions.
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     names = vars(main)
-    printed = io.StringIO()
     facts = {}
-    with contextlib.redirect_stdout(printed):
-        exec(compile(request["code"], "<this cell's Python>", "exec"), names)
-        if request["runs"]:
-            if "work" not in names:
-                raise NameError("the snippet must define a function work()")
-            result, wall, cpu, calls = time_work(names["work"], request["runs"])
-            facts = {"wall": wall, "cpu": cpu, "calls": calls, "peak_memory": peak_memory()}
-            check = names.get("check")
-            facts["check"] = check(result) if check else None
-            if hasattr(facts["check"], "item"):
-                facts["check"] = facts["check"].item()
-    return {**facts, "printed": printed.getvalue()}
+    exec(compile(request["code"], "<this cell's Python>", "exec"), names)
+    if request["runs"]:
+        if "work" not in names:
+            raise NameError("the snippet must define a function work()")
+        result, wall, cpu, calls = time_work(names["work"], request["runs"])
+        facts = {"wall": wall, "cpu": cpu, "calls": calls, "peak_memory": peak_memory()}
+        check = names.get("check")
+        facts["check"] = plain(check(result), "check(result)") if check else None
+    return facts
 
 
 def report():
@@ -80,13 +131,39 @@ def report():
     lines = ["Traceback (most recent call last):\n"] if own else []
     for frame in own:
         lines.append(f"  line {frame.lineno}, in {frame.name}\n")
-    return "".join(lines + traceback.format_exception_only(kind, value))
+    return escaped("".join(lines + traceback.format_exception_only(kind, value)))
 
 
-try:
-    reply = answer(json.load(sys.stdin))
-except ModuleNotFoundError as error:
-    reply = {"missing": error.name}
-except BaseException:
-    reply = {"error": report()}
-print(json.dumps(reply))
+def reply_to(request):
+    try:
+        return answer(request)
+    except ModuleNotFoundError as error:
+        return {"missing": escaped(error.name)} if error.name else {"error": report()}
+    except SystemExit as end:
+        if end.code in (None, 0) and not request["runs"]:
+            # A script may end so, and all is well.
+            return {}
+        code = "" if end.code is None else escaped(repr(end.code))
+        return {"error": f"SystemExit: the snippet called sys.exit({code})"}
+    except BaseException:
+        return {"error": report()}
+
+
+def main():
+    with os.fdopen(os.dup(0), "r+b", buffering=0) as channel:
+        request = json.loads(channel.readall())
+        # A snippet that reads its input finds it empty.
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        for output in (sys.stdout, sys.stderr):
+            output.reconfigure(encoding="utf-8", errors="backslashreplace")
+        process = os.getpid()
+        reply = json.dumps(reply_to(request)).encode()
+        # A copy that the snippet made by os.fork() may come here too.
+        if os.getpid() == process:
+            while reply:
+                reply = reply[channel.write(reply) :]
+
+
+main()

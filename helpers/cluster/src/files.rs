@@ -1,9 +1,10 @@
 //! One X-ray file in, one small PNG file out.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use helpers::image::ImageFormat;
 use helpers::paths::write_whole;
 use helpers::resize::resize;
+use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,14 @@ pub fn target_of(source: &Path, folder: &Path) -> Result<PathBuf> {
     let stem = source
         .file_stem()
         .with_context(|| format!("{} is not the name of a file", source.display()))?;
-    Ok(folder.join(stem).with_added_extension("png"))
+    let target = folder.join(stem).with_added_extension("png");
+    let is_source = |target: PathBuf| fs::canonicalize(source).is_ok_and(|place| place == target);
+    ensure!(
+        !fs::canonicalize(&target).is_ok_and(is_source),
+        "{} would be replaced by its small image; choose another folder",
+        source.display()
+    );
+    Ok(target)
 }
 
 /// Writes the image aside and renames it: whoever looks sees all of it or nothing, and doing it

@@ -4,11 +4,13 @@ use crate::functions::{introduce, register, session_state};
 use anyhow::{Context, Result, bail};
 use ballista::prelude::{SessionConfigExt, SessionContextExt};
 use ballista_core::config::BALLISTA_ADAPTIVE_PLANNER_ENABLED;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::json::writer::{JsonArray, WriterBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::DFParser;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use std::time::Instant;
 
 #[derive(clap::Args)]
@@ -65,7 +67,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
             break (columns, batches);
         }
     };
-    let rows = rows(&columns, &batches)?;
+    let rows = rows(&batches)?;
     println!(
         "{}",
         json!({ "columns": columns, "rows": rows, "seconds": seconds })
@@ -74,11 +76,16 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 }
 
 /// Each row as a list, in the order of the columns; bytes as hexadecimal text.
-fn rows(columns: &[String], batches: &[RecordBatch]) -> Result<Vec<Vec<Value>>> {
+///
+/// The writer gives objects, in which a name occurs once, but a result may have two columns of one
+/// name (`SELECT a.station, b.station`). So the columns are numbered meanwhile.
+fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<Value>>> {
     let mut writer = WriterBuilder::new()
         .with_explicit_nulls(true)
         .build::<_, JsonArray>(Vec::new());
-    writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
+    for batch in batches {
+        writer.write(&numbered(batch)?)?;
+    }
     writer.finish()?;
     let text = writer.into_inner();
     if text.is_empty() {
@@ -86,11 +93,67 @@ fn rows(columns: &[String], batches: &[RecordBatch]) -> Result<Vec<Vec<Value>>> 
     }
     let objects: Vec<Map<String, Value>> =
         serde_json::from_slice(&text).context("the result is not what was expected")?;
+    let count = batches.first().map_or(0, RecordBatch::num_columns);
     let row = |mut object: Map<String, Value>| -> Vec<Value> {
-        let cells = columns
-            .iter()
-            .map(|name| object.remove(name).unwrap_or(Value::Null));
-        cells.collect()
+        let cell = |place: usize| object.remove(&place.to_string()).unwrap_or(Value::Null);
+        (0..count).map(cell).collect()
     };
     Ok(objects.into_iter().map(row).collect())
+}
+
+/// The same table, with the columns' places as their names.
+fn numbered(batch: &RecordBatch) -> Result<RecordBatch> {
+    let schema = batch.schema();
+    let fields = schema.fields().iter().enumerate();
+    let fields: Vec<Field> = fields
+        .map(|(place, field)| field.as_ref().clone().with_name(place.to_string()))
+        .collect();
+    // A table without columns still has rows.
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::new(Schema::new(fields)),
+        batch.columns().to_vec(),
+        &options,
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, UInt64Array};
+    use datafusion::arrow::datatypes::DataType;
+
+    #[test]
+    fn columns_of_one_name_stay_apart_and_values_stay_what_they_are() {
+        let field = |name: &str, kind| Field::new(name, kind, true);
+        let schema = Schema::new(vec![
+            field("station", DataType::Utf8),
+            field("station", DataType::Utf8),
+            field("0", DataType::UInt64),
+            field("n", DataType::Int64),
+            field("x", DataType::Float64),
+        ]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![Some("S1"), None])),
+            Arc::new(StringArray::from(vec!["S2", "S3"])),
+            Arc::new(UInt64Array::from(vec![u64::MAX, 0])),
+            Arc::new(Int64Array::from(vec![Some(i64::MIN), None])),
+            Arc::new(Float64Array::from(vec![0.1, 2.0])),
+        ];
+        let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+        let right = [
+            vec![
+                json!("S1"),
+                json!("S2"),
+                json!(u64::MAX),
+                json!(i64::MIN),
+                json!(0.1),
+            ],
+            vec![json!(null), json!("S3"), json!(0), json!(null), json!(2.0)],
+        ];
+        assert_eq!(rows(&[batch.clone()]).unwrap(), right);
+        assert_eq!(rows(&[batch.clone(), batch.slice(1, 1)]).unwrap().len(), 3);
+        assert_eq!(rows(&[batch.slice(0, 0)]).unwrap().len(), 0);
+        assert_eq!(rows(&[]).unwrap().len(), 0);
+    }
 }

@@ -61,11 +61,25 @@ impl State {
 /// Folders of clusters that were killed go.
 pub fn make_folder(runs: &Path) -> Result<(PathBuf, File)> {
     alive(runs);
-    let folder = runs.join(std::process::id().to_string());
-    let made = fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(LOCK)));
-    let lock =
-        made.with_context(|| format!("{} cannot be made (is the disk full?)", folder.display()))?;
-    lock.lock()?;
+    let name = std::process::id().to_string();
+    let folder = runs.join(&name);
+    // It gets its name when the lock is held: another cluster that tidies up in between would find
+    // a folder that nobody holds, and remove it.
+    let new = runs.join(format!(".new-{name}"));
+    if !folder.join(LOCK).exists() {
+        // The rest of a removal that was cut short would be in the way.
+        let _ = fs::remove_dir_all(&folder);
+    }
+    let made = fs::create_dir_all(&new)
+        .and_then(|()| File::create(new.join(LOCK)))
+        .and_then(|lock| lock.lock().map(|()| lock))
+        .and_then(|lock| fs::rename(&new, &folder).map(|()| lock));
+    let lock = made.with_context(|| {
+        format!(
+            "{} cannot be made or locked (is the disk full, or a network drive without locks?)",
+            folder.display()
+        )
+    })?;
     Ok((fs::canonicalize(folder)?, lock))
 }
 
@@ -75,14 +89,22 @@ fn alive(runs: &Path) -> Vec<State> {
         return Vec::new();
     };
     let mut found = Vec::new();
-    for folder in entries.flatten().map(|entry| entry.path()) {
+    for entry in entries.flatten() {
+        // Named by its supervisor's number. Nothing else that may lie there is ours to remove.
+        let name = entry.file_name();
+        if name.to_string_lossy().parse::<u32>().is_err() {
+            continue;
+        }
+        let folder = entry.path();
         let Ok(lock) = File::open(folder.join(LOCK)) else {
             continue;
         };
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => found.extend(State::read(&folder)),
             // What cannot be removed now goes the next time.
-            _ => drop(fs::remove_dir_all(&folder)),
+            Ok(()) => drop(fs::remove_dir_all(&folder)),
+            // Where nobody can say whether it lives, it stays.
+            Err(TryLockError::Error(_)) => {}
         }
     }
     found.sort_by_key(|state| {
@@ -114,5 +136,30 @@ pub fn chosen(runs: &Path, folder: Option<&Path>) -> Result<State> {
                 folders.collect::<String>()
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_never_seen_without_its_lock_and_dead_ones_go() {
+        let runs = std::env::temp_dir().join(format!("cluster-state-{}", std::process::id()));
+        // What a removal left that was cut short, a dead cluster, and what is none of ours.
+        fs::create_dir_all(runs.join(std::process::id().to_string()).join("rest")).unwrap();
+        for name in ["1", "thesis"] {
+            fs::create_dir(runs.join(name)).unwrap();
+            fs::write(runs.join(name).join(LOCK), "").unwrap();
+        }
+        let (folder, lock) = make_folder(&runs).unwrap();
+        assert!(!folder.join("rest").exists() && folder.join(LOCK).exists());
+        assert!(!runs.join("1").exists() && runs.join("thesis").exists());
+        alive(&runs);
+        assert!(folder.exists());
+        drop(lock);
+        alive(&runs);
+        assert!(!folder.exists() && runs.join("thesis").exists());
+        fs::remove_dir_all(&runs).unwrap();
     }
 }

@@ -5,7 +5,7 @@ use super::backoff::Backoff;
 use super::chance::number_of;
 use super::day::Day;
 use super::error::FetchError;
-use super::fetch::{check_date, check_status, day_url, page_url};
+use super::fetch::{Pages, check_date, check_head, day_url, page_url};
 use super::formats::parse_page;
 use super::keep::Keep;
 use super::limit::RateLimit;
@@ -17,6 +17,7 @@ use futures_util::{Stream, StreamExt};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct ClientSettings {
-    /// Such as [`WeatherServer::url`](super::WeatherServer::url). One on `127.0.0.1` is never
+    /// Such as [`WeatherServer::url`](super::WeatherServer::url). One on this machine is never
     /// asked through a proxy, and not left for another one by a redirect.
     pub base_url: String,
     /// 1 or 2: the version of the format to ask for.
@@ -187,9 +188,11 @@ impl WeatherClient {
                 env!("CARGO_PKG_VERSION")
             ))
             .default_headers(headers)
+            // hyper takes 100, and some services' proxies add more.
+            .http1_max_headers(1000)
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.timeout);
-        if matches!(url.host_str(), Some("127.0.0.1" | "localhost")) {
+        if is_this_machine(&url) {
             builder = builder
                 .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
@@ -306,13 +309,19 @@ impl std::fmt::Debug for Results {
     }
 }
 
+/// Whether an address is one of this machine itself, such as `127.0.0.1` or `localhost`.
+fn is_this_machine(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    // The form of version 6 stands in brackets.
+    let number = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = |address: IpAddr| address.is_loopback();
+    host.trim_end_matches('.') == "localhost" || number.parse().is_ok_and(is_loopback)
+}
+
 /// How much longer a window of the client is than the service's.
 fn margin(window: Duration) -> Duration {
     (window / 50).max(Duration::from_millis(50))
 }
-
-/// A day has fewer pages; a service that always has one more must not keep us for ever.
-const MOST_PAGES: usize = 1440;
 
 impl Inner {
     /// A day from the folder or else from the service.
@@ -321,12 +330,8 @@ impl Inner {
             return Ok(day);
         }
         let (mut day, mut next) = self.page_with_retries(date, None).await?;
-        let mut pages = 1;
-        while let Some(token) = next {
-            if pages == MOST_PAGES {
-                return Err(FetchError::Content("pages without end".to_owned()));
-            }
-            pages += 1;
+        let mut pages = Pages::default();
+        while let Some(token) = pages.next(next)? {
             let (page, after) = self.page_with_retries(date, Some(&token)).await?;
             day.add(page);
             next = after;
@@ -356,15 +361,22 @@ impl Inner {
             }
             let mut wait = self.settings.backoff.wait(retry, number_of(date));
             if let Some(asked) = error.retry_after() {
-                if asked > self.settings.longest_wait {
-                    return Err(error);
+                let longest = self.settings.longest_wait;
+                if let FetchError::Status { status, .. } = error
+                    && asked > longest
+                {
+                    return Err(FetchError::WaitTooLong {
+                        status,
+                        asked,
+                        longest,
+                    });
                 }
                 // Others need not find out for themselves. And those who were all told the same
                 // time do not come back at the same time.
                 if let Some(limit) = &self.limit {
                     limit.close_for(asked);
                 }
-                wait += asked;
+                wait = wait.saturating_add(asked);
             }
             tokio::time::sleep(wait).await;
         }
@@ -385,7 +397,7 @@ impl Inner {
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let response = self.http.get(url).send().await?;
-        check_status(response.status(), response.headers())?;
+        check_head(response.status(), response.headers())?;
         let body = self.body(response).await?;
         // A day of 1 MB takes milliseconds, in which this thread could serve other requests.
         let page = match body.len() {
@@ -420,3 +432,25 @@ impl Inner {
 
 /// Answers from so many bytes on are parsed on another thread.
 const LARGE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_several_names() {
+        for (url, right) in [
+            ("http://127.0.0.1:40123", true),
+            ("http://127.1.2.3", true),
+            ("http://LOCALHOST:8", true),
+            ("http://localhost./", true),
+            ("http://[::1]:8", true),
+            ("http://127.0.0.1.example", false),
+            ("http://192.168.0.1", false),
+            ("https://api-open.data.gov.sg", false),
+        ] {
+            let url = reqwest::Url::parse(url).unwrap();
+            assert_eq!(is_this_machine(&url), right, "{url}");
+        }
+    }
+}

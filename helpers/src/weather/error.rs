@@ -18,12 +18,24 @@ pub enum FetchError {
         /// How long the server asks to wait.
         retry_after: Option<Duration>,
     },
+    /// A status such as 429, with a wait that is longer than the client is ready to wait.
+    WaitTooLong {
+        /// Such as 429.
+        status: u16,
+        /// How long the server asks to wait.
+        asked: Duration,
+        /// The longest that the client waits.
+        longest: Duration,
+    },
     /// The answer broke off; holds the reason.
     Body(String),
     /// The answer has more bytes than the client takes; holds that limit.
     TooLarge(usize),
     /// The answer is not what it should be; holds what is wrong.
     Content(String),
+    /// The answer is in a form that nobody asked for, and would be so a second time, such as
+    /// compressed; holds what is wrong.
+    Unreadable(String),
     /// A proper answer without a single reading.
     EmptyDay,
     /// The readings are of another date than was asked for; holds that date.
@@ -46,17 +58,21 @@ impl FetchError {
             // Too many requests, and what goes wrong on the server's side. Others, such as 404,
             // are about the request itself.
             FetchError::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
-            FetchError::TooLarge(_)
+            FetchError::WaitTooLong { .. }
+            | FetchError::TooLarge(_)
+            | FetchError::Unreadable(_)
             | FetchError::EmptyDay
             | FetchError::OtherDay(_)
             | FetchError::Request(_) => false,
         }
     }
 
-    /// How long the server asks to wait before the next try.
+    /// How long the server asks to wait before the next try. It may ask for any time: whoever
+    /// waits sets a longest one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             FetchError::Status { retry_after, .. } => *retry_after,
+            FetchError::WaitTooLong { asked, .. } => Some(*asked),
             _ => None,
         }
     }
@@ -66,10 +82,13 @@ impl FetchError {
         match self {
             FetchError::Connect(_) => "connect".to_owned(),
             FetchError::Timeout => "timeout".to_owned(),
-            FetchError::Status { status, .. } => format!("status {status}"),
+            FetchError::Status { status, .. } | FetchError::WaitTooLong { status, .. } => {
+                format!("status {status}")
+            }
             FetchError::Body(_) => "body".to_owned(),
             FetchError::TooLarge(_) => "too large".to_owned(),
             FetchError::Content(_) => "content".to_owned(),
+            FetchError::Unreadable(_) => "unreadable".to_owned(),
             FetchError::EmptyDay => "empty day".to_owned(),
             FetchError::OtherDay(_) => "other day".to_owned(),
             FetchError::Request(_) => "request".to_owned(),
@@ -81,11 +100,16 @@ impl From<reqwest::Error> for FetchError {
     fn from(error: reqwest::Error) -> Self {
         // The last of its causes says most.
         let mut cause: &dyn Error = &error;
+        let mut unreadable = false;
         while let Some(deeper) = cause.source() {
             cause = deeper;
+            let http = cause.downcast_ref::<hyper::Error>();
+            unreadable |= http.is_some_and(hyper::Error::is_parse);
         }
         let reason = cause.to_string();
-        if error.is_timeout() {
+        if unreadable {
+            FetchError::Unreadable(format!("it is not proper HTTP ({reason})"))
+        } else if error.is_timeout() {
             FetchError::Timeout
         } else if error.is_body() || error.is_decode() {
             FetchError::Body(reason)
@@ -105,11 +129,23 @@ impl fmt::Display for FetchError {
             FetchError::Status {
                 status,
                 retry_after: Some(wait),
-            } => write!(f, "status {status}, try again after {} s", wait.as_secs()),
+            } => write!(f, "status {status}, try again after {}", seconds(*wait)),
+            FetchError::WaitTooLong {
+                status,
+                asked,
+                longest,
+            } => write!(
+                f,
+                "status {status}, try again after {}; given up, because this client waits for {} \
+                 at most",
+                seconds(*asked),
+                seconds(*longest)
+            ),
             FetchError::Status { status, .. } => write!(f, "status {status}"),
             FetchError::Body(why) => write!(f, "the answer broke off: {why}"),
             FetchError::TooLarge(limit) => write!(f, "the answer has more than {limit} bytes"),
             FetchError::Content(why) => write!(f, "not a day's readings: {why}"),
+            FetchError::Unreadable(why) => write!(f, "the answer cannot be read: {why}"),
             FetchError::EmptyDay => write!(f, "the day has no readings"),
             FetchError::OtherDay(date) => write!(f, "the readings are of {date}"),
             FetchError::Request(why) => write!(f, "the request could not be made: {why}"),
@@ -118,3 +154,11 @@ impl fmt::Display for FetchError {
 }
 
 impl Error for FetchError {}
+
+/// Such as `3 s` or `1.5 s`.
+fn seconds(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{} s", time.as_secs()),
+        _ => format!("{:.1} s", time.as_secs_f64()),
+    }
+}

@@ -5,6 +5,7 @@
 
 use super::day::{Day, Reading, Station};
 use super::error::FetchError;
+use super::fetch::compressed;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -90,8 +91,18 @@ pub fn parse_day(body: &[u8]) -> Result<Day, FetchError> {
 ///
 /// # Errors
 ///
-/// [`FetchError::Content`] where it is not such an answer.
+/// [`FetchError::Content`] where it is not such an answer; [`FetchError::Unreadable`] where it is
+/// not even plain text.
 pub fn parse_page(body: &[u8]) -> Result<(Day, Option<String>), FetchError> {
+    if body.starts_with(b"\x1f\x8b") {
+        return Err(compressed("gzip"));
+    }
+    if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
+        let why = "it is text in UTF-16, and JSON is UTF-8".to_owned();
+        return Err(FetchError::Unreadable(why));
+    }
+    // Some servers put a byte order mark before what they send. It means nothing in UTF-8.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let body: Body<'_> =
         serde_json::from_slice(body).map_err(|error| match body.trim_ascii_start().first() {
             Some(b'{') => content(format!("not the JSON of a day: {error}")),

@@ -1,6 +1,6 @@
 //! Days that were fetched, in a folder.
 
-use super::dates::today;
+use super::dates::{days_since_1970, today};
 use super::day::Day;
 use crate::paths;
 use std::fs;
@@ -18,14 +18,16 @@ impl Keep {
         Keep { folder }
     }
 
-    fn file(&self, date: &str) -> PathBuf {
-        self.folder.join(format!("{date}.json"))
+    /// A day's file; none for what is no date, which might lie outside of the folder.
+    fn file(&self, date: &str) -> Option<PathBuf> {
+        days_since_1970(date)?;
+        let proper = date.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        proper.then(|| self.folder.join(format!("{date}.json")))
     }
 
     /// A day that is kept. A file that is damaged counts as missing.
     pub fn day(&self, date: &str) -> Option<Day> {
-        let proper = date.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-        let bytes = proper.then(|| fs::read(self.file(date)).ok())??;
+        let bytes = fs::read(self.file(date)?).ok()?;
         let day: Day = serde_json::from_slice(&bytes).ok()?;
         let places = day.stations.len();
         let sound = day.readings.iter().all(|r| usize::from(r.station) < places);
@@ -34,11 +36,12 @@ impl Keep {
 
     /// Keeps a day, unless it is not over yet: the service will know more of it later.
     pub fn put(&self, day: &Day) -> io::Result<()> {
-        if day.date >= today() {
+        let file = self.file(&day.date).filter(|_| day.date < today());
+        let Some(file) = file else {
             return Ok(());
-        }
+        };
         fs::create_dir_all(&self.folder)?;
-        paths::write_whole(&self.file(&day.date), &serde_json::to_vec(day)?)
+        paths::write_whole(&file, &serde_json::to_vec(day)?)
     }
 }
 
@@ -66,11 +69,14 @@ mod tests {
         });
         keep.put(&day).unwrap();
         assert_eq!(keep.day("2020-09-06"), None, "a reading without a station");
-        fs::write(keep.file("2020-09-06"), "{").unwrap();
+        fs::write(keep.file("2020-09-06").unwrap(), "{").unwrap();
         assert_eq!(keep.day("2020-09-06"), None);
         day.date = today();
         keep.put(&day).unwrap();
         assert_eq!(keep.day(&day.date), None, "today is not over");
         assert_eq!(keep.day("../days/2020-09-06"), None);
+        day.date = "../outside".into();
+        keep.put(&day).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -56,7 +56,8 @@ impl RateLimit {
     /// that have been given already stay.
     pub fn close_for(&self, time: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = Instant::now() + time;
+        // What a server asks for may be more than the clock can hold.
+        let until = Instant::now() + time.min(Duration::from_secs(1_000_000_000));
         state.closed_until = state.closed_until.max(Some(until));
     }
 
