@@ -15,13 +15,43 @@
 //! ```
 //!
 //! Items and results are carried by serde: anything that derives `Serialize` and `Deserialize`.
-//! The function is a `fn` or a closure that captures nothing; what it needs goes with each item.
 //! It works for functions of cells and of other shared objects, on Linux and macOS.
+//!
+//! The function is a `fn` or a closure that captures nothing; what it needs goes with each item:
+//!
+//! ```no_run
+//! # use helpers::pool::ProcessPool;
+//! # let pool = ProcessPool::new(2).unwrap();
+//! let factor = 3_u64;
+//! pool.map(|(n, factor)| n * factor, (0..10_u64).map(|n| (n, factor)));
+//! ```
+//!
+//! A closure that captures does not compile ("closures can only be coerced to `fn` types if they do
+//! not capture any variables"), because what it captured lives in the notebook's process only:
+//!
+//! ```compile_fail,E0308
+//! # use helpers::pool::ProcessPool;
+//! # let pool = ProcessPool::new(2).unwrap();
+//! let factor = 3_u64;
+//! pool.map(|n: u64| n * factor, 0..10_u64);
+//! ```
+//!
+//! Nor does one that captures a value without bytes. Such a value can be a proof that something was
+//! done, and in another process it was not:
+//!
+//! ```compile_fail,E0308
+//! # use helpers::pool::ProcessPool;
+//! # let pool = ProcessPool::new(2).unwrap();
+//! # #[derive(Clone, Copy)] struct Initialised;
+//! # impl Initialised { fn use_it(self, n: u64) -> u64 { n } }
+//! let proof = Initialised;
+//! pool.map(move |n: u64| proof.use_it(n), 0..10_u64);
+//! ```
 //!
 //! | submodule | idea |
 //! |---|---|
-//! | [`entry`] | how another process calls the function: all that is unsafe |
-//! | [`load`] | how a worker is told which function |
+//! | [`entry`] | how another process calls the function, and why that is sound |
+//! | [`load`] | how a worker is told which function, of which build |
 //! | [`wire`] | frames of items and answers |
 //! | [`queue`] | the jobs that wait |
 //! | [`driver`] | a thread for each worker: jobs out, answers in, replacement |
@@ -152,7 +182,7 @@ impl ProcessPool {
                 .name(format!("pool worker {number}"))
                 .spawn(move || {
                     let driver = Driver::start(&shared, number);
-                    let _ = started.send(driver.as_ref().map(|_| ()).map_err(|e| e.to_string()));
+                    let _ = started.send(driver.as_ref().map(|_| ()).map_err(String::clone));
                     drop(started);
                     if let Ok(driver) = driver {
                         driver.run();
@@ -195,15 +225,14 @@ impl ProcessPool {
     ///
     /// Each item has a result or an [`ItemError`] of its own. An item whose worker dies is tried
     /// once more, so `f` should bear to be run twice.
-    pub fn map<A, R, F>(
+    pub fn map<A, R>(
         &self,
-        f: F,
+        f: fn(A) -> R,
         items: impl IntoIterator<Item = A>,
     ) -> Vec<Result<R, ItemError>>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + Send + 'static,
-        F: Fn(A) -> R + Copy,
     {
         self.calls().map(f, items)
     }
@@ -214,15 +243,14 @@ impl ProcessPool {
     /// # Errors
     ///
     /// The first item's that failed.
-    pub fn try_map<A, R, F>(
+    pub fn try_map<A, R>(
         &self,
-        f: F,
+        f: fn(A) -> R,
         items: impl IntoIterator<Item = A>,
     ) -> Result<Vec<R>, ItemError>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + Send + 'static,
-        F: Fn(A) -> R + Copy,
     {
         self.calls().try_map(f, items)
     }
@@ -231,22 +259,20 @@ impl ProcessPool {
     ///
     /// Items are taken and sent only as results are fetched, so neither need fit into memory.
     /// Dropping the iterator cancels what is left.
-    pub fn map_unordered<A, R, F, I>(&self, f: F, items: I) -> Unordered<'_, I::IntoIter, R>
+    pub fn map_unordered<A, R, I>(&self, f: fn(A) -> R, items: I) -> Unordered<'_, I::IntoIter, R>
     where
         I: IntoIterator<Item = A>,
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + Send + 'static,
-        F: Fn(A) -> R + Copy,
     {
         self.calls().map_unordered(f, items)
     }
 
     /// Hands in one item; its result is waited for later (Python's `submit` and `Future`).
-    pub fn submit<A, R, F>(&self, f: F, item: A) -> Submitted<R>
+    pub fn submit<A, R>(&self, f: fn(A) -> R, item: A) -> Submitted<R>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + Send + 'static,
-        F: Fn(A) -> R + Copy,
     {
         self.calls().submit(f, item)
     }
@@ -305,11 +331,14 @@ impl<'p> Calls<'p> {
     }
 
     /// See [`ProcessPool::map`].
-    pub fn map<A, R, F>(self, f: F, items: impl IntoIterator<Item = A>) -> Vec<Result<R, ItemError>>
+    pub fn map<A, R>(
+        self,
+        f: fn(A) -> R,
+        items: impl IntoIterator<Item = A>,
+    ) -> Vec<Result<R, ItemError>>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + Send + 'static,
-        F: Fn(A) -> R + Copy,
     {
         let mut results = Vec::new();
         for (index, result) in self.map_unordered(f, items) {
@@ -323,15 +352,14 @@ impl<'p> Calls<'p> {
     /// # Errors
     ///
     /// The first item's that failed.
-    pub fn try_map<A, R, F>(
+    pub fn try_map<A, R>(
         self,
-        f: F,
+        f: fn(A) -> R,
         items: impl IntoIterator<Item = A>,
     ) -> Result<Vec<R>, ItemError>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + Send + 'static,
-        F: Fn(A) -> R + Copy,
     {
         let mut results = Vec::new();
         for (index, result) in self.map_unordered(f, items) {
@@ -341,14 +369,13 @@ impl<'p> Calls<'p> {
     }
 
     /// See [`ProcessPool::map_unordered`].
-    pub fn map_unordered<A, R, F, I>(self, f: F, items: I) -> Unordered<'p, I::IntoIter, R>
+    pub fn map_unordered<A, R, I>(self, f: fn(A) -> R, items: I) -> Unordered<'p, I::IntoIter, R>
     where
         I: IntoIterator<Item = A>,
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + Send + 'static,
-        F: Fn(A) -> R + Copy,
     {
-        let (call, results) = Call::new(self, &f);
+        let (call, results) = Call::new(self, f);
         Unordered {
             pool: self.pool,
             chunk_size: self.chunk_size,
@@ -360,13 +387,12 @@ impl<'p> Calls<'p> {
     }
 
     /// See [`ProcessPool::submit`].
-    pub fn submit<A, R, F>(self, f: F, item: A) -> Submitted<R>
+    pub fn submit<A, R>(self, f: fn(A) -> R, item: A) -> Submitted<R>
     where
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + Send + 'static,
-        F: Fn(A) -> R + Copy,
     {
-        let (call, results) = Call::new(self, &f);
+        let (call, results) = Call::new(self, f);
         let call = Arc::new(call);
         let mut jobs = Vec::new();
         call.add(&mut jobs, 0, &item, 1, self.pool.shared.largest);
@@ -400,11 +426,10 @@ struct Call<R> {
 type Results<R> = Receiver<(usize, Result<R, ItemError>)>;
 
 impl<R: DeserializeOwned + Send + 'static> Call<R> {
-    fn new<A, F>(calls: Calls<'_>, f: &F) -> (Call<R>, Results<R>)
+    fn new<A>(calls: Calls<'_>, f: fn(A) -> R) -> (Call<R>, Results<R>)
     where
         A: DeserializeOwned,
         R: Serialize,
-        F: Fn(A) -> R + Copy,
     {
         let (sender, results) = channel();
         let call = Call {

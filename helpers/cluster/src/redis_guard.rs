@@ -7,6 +7,7 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -43,19 +44,43 @@ pub fn serve(arguments: Arguments) -> Result<()> {
     )?;
     println!("{}", redis.id());
     std::io::stdout().flush()?;
-    let pid = redis.id() as i32;
+    let pid = redis.id();
+    let runs = Arc::new(Mutex::new(true));
+    let seen = runs.clone();
     std::thread::spawn(move || {
         owner::wait_for_end();
-        // SAFETY: only sends a signal. The number is still Redis's: this process waits for it
-        // below, and ends as soon as Redis has ended.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
+        let runs = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *runs {
+            // SAFETY: only sends a signal. The number is still Redis's: nobody takes its exit
+            // status, which would set the number free, while `runs` is true.
+            unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+        }
     });
+    wait_for_end(pid)?;
+    *runs.lock().unwrap_or_else(PoisonError::into_inner) = false;
     let status = redis.wait()?;
     std::process::exit(
         status
             .code()
             .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
     )
+}
+
+/// Waits for a child's end and leaves its exit status, and with it its number, untouched.
+fn wait_for_end(pid: u32) -> std::io::Result<()> {
+    let mut information = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOWAIT;
+    loop {
+        // SAFETY: the call writes to `information` only, which is as large as it must be.
+        let status = unsafe { libc::waitid(libc::P_PID, pid, information.as_mut_ptr(), options) };
+        if status == 0 {
+            return Ok(());
+        }
+        let error = std::io::Error::last_os_error();
+        if error.kind() != std::io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
 }
 
 /// Where the system can (Linux), it ends Redis when this process is killed.

@@ -30,7 +30,7 @@ const OURS: [(&str, Resize); 3] = [
     (report::FAST, resize),
     (report::SCALED, resize_scaled),
 ];
-/// A process pool wants the function itself, not a pointer to it.
+/// The same for a process pool, whose functions take what can be sent.
 const OURS_IN_PROCESSES: [(&str, ResizeAll); 2] = [
     (report::FAST, |pool, paths| {
         pool.try_map(|path: PathBuf| resize(&path).ok(), paths.to_vec())

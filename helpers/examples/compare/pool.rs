@@ -135,10 +135,14 @@ fn run_ours(kept: &mut Option<ProcessPool>, task: &Task, workers: usize) -> Resu
 }
 
 /// Seconds for results of 10 MB, and whether each of them came.
-fn large<T, F>(pool: &ProcessPool, start: Instant, task: &Task, make: F) -> (f64, bool)
+fn large<T>(
+    pool: &ProcessPool,
+    start: Instant,
+    task: &Task,
+    make: fn(usize) -> Vec<T>,
+) -> (f64, bool)
 where
     T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
-    F: Fn(usize) -> Vec<T> + Copy,
 {
     let results = pool.map(make, 0..task.items.0);
     let took = start.elapsed().as_secs_f64();

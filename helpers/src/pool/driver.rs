@@ -47,8 +47,8 @@ pub struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    /// Starts a worker.
-    pub fn start(shared: &'a Shared, number: usize) -> std::io::Result<Driver<'a>> {
+    /// Starts a worker. The error says why not.
+    pub fn start(shared: &'a Shared, number: usize) -> Result<Driver<'a>, String> {
         let mut driver = Driver {
             shared,
             number,
@@ -107,35 +107,54 @@ impl<'a> Driver<'a> {
     fn begin(&mut self, jobs: Vec<Job>) {
         let Some(first) = jobs.first() else { return };
         let task = first.task.clone();
-        match self.make_ready(task.function()) {
-            Ok(()) => self.give(jobs),
-            Err(why) => {
-                self.replace(None);
-                for job in jobs {
-                    fail(&job, None, &Cause::NotStarted(why.clone()));
-                }
+        let queue = &self.shared.queue;
+        let unwanted = || queue.is_closed() || task.is_cancelled();
+        let Err(why) = self.make_ready(task.function(), unwanted) else {
+            return self.give(jobs);
+        };
+        self.replace(None);
+        let mut others = Vec::new();
+        for job in jobs {
+            if queue.is_closed() || job.task.is_cancelled() {
+                fail(&job, None, &Cause::Cancelled);
+            } else if task.is_cancelled() {
+                // Only the first job's wish ended the wait.
+                others.push(job);
+            } else {
+                fail(&job, None, &Cause::NotStarted(why.clone()));
             }
+        }
+        self.put_back(others);
+    }
+
+    /// Gives jobs to whichever worker is free next.
+    fn put_back(&self, jobs: impl IntoIterator<Item = Job, IntoIter: DoubleEndedIterator>) {
+        for job in self.shared.queue.put_back(jobs.into_iter()) {
+            fail(&job, None, &Cause::Cancelled);
         }
     }
 
-    /// Sees to it that there is a worker with this function.
-    fn make_ready(&mut self, function: &Place) -> Result<(), String> {
+    /// Sees to it that there is a worker with this function, as long as that is not `unwanted`.
+    fn make_ready(&mut self, function: &Place, unwanted: impl Fn() -> bool) -> Result<(), String> {
         if self.is_used_up() {
             self.replace(None);
         }
         // One that is there may have been killed meanwhile, or be about to end.
         if let Some(worker) = &mut self.worker
             && worker.is_alive()
-            && (worker.runs(function) || worker.load(function).is_ok())
+            && (worker.runs(function) || worker.load(function, &unwanted).is_ok())
         {
             return Ok(());
         }
         self.replace(None);
+        if unwanted() {
+            return Err("given up".to_owned());
+        }
         let worker = Worker::start(&self.shared.program)
-            .map_err(|error| format!("the system started no worker: {error}"))?;
+            .map_err(|why| format!("the system started no worker: {why}"))?;
         self.replace(Some(worker));
         match &mut self.worker {
-            Some(worker) => worker.load(function),
+            Some(worker) => worker.load(function, &unwanted),
             None => Ok(()),
         }
     }
@@ -239,13 +258,7 @@ impl<'a> Driver<'a> {
                 fail(&job, Some(pid), &cause);
             }
         }
-        if self.shared.queue.is_closed() {
-            for job in again {
-                fail(&job, None, &Cause::Cancelled);
-            }
-        } else {
-            self.shared.queue.put_back(again.into_iter());
-        }
+        self.put_back(again);
     }
 }
 

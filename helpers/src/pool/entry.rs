@@ -1,75 +1,94 @@
-//! How another process calls a function that a cell defines: the only unsafe part of the pool.
+//! How another process calls a function that a cell defines.
 //!
-//! A cell is compiled to a shared object, and so is the [`entry`] that the compiler makes for each
-//! function given to a pool. Its [`Place`] is enough for a worker: it opens the same object and
-//! calls the same code. Only the C calling convention crosses from the worker's program into the
-//! object, so the two may be compiled differently.
+//! A cell is compiled to a shared object. So is the [`entry`] that the compiler makes for each pair
+//! of an item's and a result's type. Their [`Place`] is enough for a worker: it opens the same
+//! objects and calls the same code. Only the C calling convention crosses from the worker's program
+//! into the object, so the two may be compiled differently.
+//!
+//! # Why safe code cannot misuse it
+//!
+//! * The function is a `fn(A) -> R`: an address, and nothing else. A type parameter for the
+//!   function would also take a closure that captures a value without bytes, such as a proof that
+//!   a lock is held or a library initialised. It would have nothing to send, and the worker would
+//!   have to invent the proof. No closure that captures anything becomes a `fn`.
+//! * What else crosses is made there by the types' own `Deserialize`.
+//! * The worker compares the builds of the objects, so that the address leads to the same function
+//!   there, and the entry to the same types.
+//!
+//! What remains is in four places: [`entry`] makes a `fn` of an address and [`serve`] a socket of a
+//! number, `load` reads the headers of objects in memory, and the worker's program
+//! (`workbook/src/worker.rs`) opens objects and makes a function of an address. Two things are
+//! taken on trust: whoever starts the program sends it places that were made here, and a build
+//! stands for one content (a file that was patched by hand and keeps its build id is not found
+//! out).
+//!
+//! Static variables have their first values in a worker. Code that can do harm before something
+//! was initialised, and says so only by handing out its `fn` afterwards, cannot go to a pool.
 
-use super::load::{CODE, Place};
+use super::load::{Mapped, Place, Spot, mapped_at};
 use super::wire::{self, EncodeError, Frames, Received, Tag};
 use crate::check::quietly;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::ffi::{CStr, OsStr, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::ptr::NonNull;
 use std::sync::LazyLock;
 
-/// What the worker's program calls: the socket, and the largest item and result in bytes. The
-/// answer is 0 where another function shall be loaded, 1 at the end.
-type Entry = extern "C" fn(c_int, u64) -> c_int;
+/// What the worker's program calls: the socket, the largest item and result in bytes, and the
+/// address of the function. The answer is 0 where another function shall be loaded, 1 at the end.
+type Entry = unsafe extern "C" fn(c_int, u64, *const c_void) -> c_int;
 
-/// Where the entry of a function lies.
+/// Where a function and its entry lie.
 ///
 /// # Errors
 ///
 /// In words for the reader, where another process cannot find the function.
-pub fn place_of<A, R, F>(_function: &F, largest: usize) -> Result<Place, String>
+pub fn place_of<A, R>(function: fn(A) -> R, largest: usize) -> Result<Place, String>
 where
     A: DeserializeOwned,
     R: Serialize + 'static,
-    F: Fn(A) -> R + Copy,
 {
-    const {
-        assert!(
-            size_of::<F>() == 0,
-            "a function for a process pool must not capture variables: they live in this process \
-             only. Send what it needs with each item, as in \
-             `pool.map(|(n, factor)| n * factor, numbers.map(|n| (n, factor)))`. \
-             (A `fn` in a variable of type `fn(..)` counts as captured: give its name instead.)"
-        )
-    };
-    place(entry::<A, R, F>, largest)
+    let entry: Entry = entry::<A, R>;
+    let entry = spot(entry as *const c_void)?;
+    let function = spot(function as *const c_void)?;
+    can_be_opened(&entry)?;
+    if function.object != entry.object {
+        can_be_opened(&function)?;
+    }
+    Ok(Place {
+        entry,
+        function,
+        helpers: HELPERS.clone()?,
+        largest: largest as u64,
+    })
 }
 
-fn place(entry: Entry, largest: usize) -> Result<Place, String> {
-    let address = entry as *const c_void;
-    let mut info = libc::Dl_info {
-        dli_fname: std::ptr::null(),
-        dli_fbase: std::ptr::null_mut(),
-        dli_sname: std::ptr::null(),
-        dli_saddr: std::ptr::null_mut(),
-    };
-    // SAFETY: dladdr reads nothing through `address`, and writes only to `info`, which is valid.
-    let found = unsafe { libc::dladdr(address, &mut info) };
-    if found == 0 || info.dli_fname.is_null() {
+/// This code's own place. It stays the same as long as it can be asked for.
+static HELPERS: LazyLock<Result<Spot, String>> = LazyLock::new(|| {
+    let this: fn(c_int, usize, Call<'_>) -> c_int = serve;
+    spot(this as *const c_void)
+});
+
+fn spot(address: *const c_void) -> Result<Spot, String> {
+    let Some(Mapped { name, base, build }) = mapped_at(address) else {
         return Err("the system does not say where the function was loaded from".to_owned());
-    }
-    // SAFETY: dladdr gives a C string that lives as long as the object is loaded. It is loaded
-    // now, because a function of it is in use.
-    let object = unsafe { CStr::from_ptr(info.dli_fname) }
-        .to_bytes()
-        .to_vec();
-    let file = Path::new(OsStr::from_bytes(&object));
-    let identity = identity(file);
-    // glibc gives the program's own name as it was typed, which need not be a path.
-    let typed = !object.contains(&b'/');
+    };
+    Ok(Spot {
+        object: name,
+        build,
+        offset: (address as usize - base) as u64,
+    })
+}
+
+fn can_be_opened(spot: &Spot) -> Result<(), String> {
+    let identity = identity(spot.path());
+    // The program itself has no name, or its own as it was typed, which need not be a path.
+    let typed = !spot.object.contains(&b'/');
     if typed || identity == *PROGRAM {
         return Err(
             "this function is part of an ordinary program, which no other process can open. \
@@ -81,19 +100,10 @@ fn place(entry: Entry, largest: usize) -> Result<Place, String> {
     if identity.is_none() {
         return Err(format!(
             "{}, which holds this function, is no longer there; run its cell again",
-            file.display()
+            spot.path().display()
         ));
     }
-    let mut code = [0; CODE];
-    // SAFETY: the code of a function in use is mapped and readable, and nobody writes to it. An
-    // entry is longer than these few bytes; it saves registers before it does anything.
-    unsafe { std::ptr::copy_nonoverlapping(address.cast(), code.as_mut_ptr(), CODE) };
-    Ok(Place {
-        object,
-        offset: (address as usize - info.dli_fbase as usize) as u64,
-        code,
-        largest: largest as u64,
-    })
+    Ok(())
 }
 
 /// Which file a path leads to: device and inode. `None` where it leads nowhere.
@@ -106,17 +116,21 @@ fn identity(file: &Path) -> Option<(u64, u64)> {
 static PROGRAM: LazyLock<Option<(u64, u64)>> =
     LazyLock::new(|| identity(&std::env::current_exe().ok()?));
 
-/// Runs in the worker: `F` for each item, until the socket ends or another function is wanted.
-extern "C" fn entry<A, R, F>(socket: c_int, largest: u64) -> c_int
+/// Runs in the worker: the function for each item, until the socket ends or another function is
+/// wanted.
+///
+/// # Safety
+///
+/// `function` is the address of a `fn(A) -> R`, and `socket` an open socket that nobody else uses
+/// until this returns.
+unsafe extern "C" fn entry<A, R>(socket: c_int, largest: u64, function: *const c_void) -> c_int
 where
     A: DeserializeOwned,
     R: Serialize + 'static,
-    F: Fn(A) -> R + Copy,
 {
-    // SAFETY: `F` has no bytes (`place_of` lets nothing else compile), so a well-aligned pointer
-    // is all that a reference to it needs. `F` is Copy and whoever made this entry had one, so one
-    // more does no harm.
-    let function: &F = unsafe { NonNull::<F>::dangling().as_ref() };
+    // SAFETY: the caller's promise. The place of this entry and that of the function were taken
+    // down together, by `place_of`, which knew its type.
+    let function = unsafe { std::mem::transmute::<*const c_void, fn(A) -> R>(function) };
     serve(socket, largest as usize, &mut |item, answers, largest| {
         let item: A =
             postcard::from_bytes(item).map_err(|e| EncodeError::Refused(e.to_string()))?;
@@ -133,6 +147,7 @@ fn serve(socket: c_int, largest: usize, call: Call<'_>) -> c_int {
     let mut socket = ManuallyDrop::new(unsafe { UnixStream::from_raw_fd(socket) });
     let mut frames = Frames::new();
     let mut answers = Vec::new();
+    let worker = std::process::id();
     loop {
         match frames.next() {
             Some(Received::AnotherFunction) => return 0,
@@ -140,6 +155,12 @@ fn serve(socket: c_int, largest: usize, call: Call<'_>) -> c_int {
                 answer(frames.bytes(items), largest, call, &mut answers);
                 // What an item printed is to be seen with its result.
                 let _ = std::io::stdout().flush();
+                if std::process::id() != worker {
+                    // The item has forked, and this is the copy. Its answer would be taken for
+                    // that of the next item.
+                    // SAFETY: ends this process at once, without the clean-up that is the other's.
+                    unsafe { libc::_exit(0) };
+                }
                 if socket.write_all(&answers).is_err() {
                     return 1;
                 }
@@ -181,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_ordinary_program_is_told_so() {
-        let error = place_of(&|n: u32| n + 1, 100).unwrap_err();
+        let error = place_of(|n: u32| n + 1, 100).unwrap_err();
         assert!(error.contains("ordinary program"), "{error}");
     }
 

@@ -68,13 +68,19 @@ impl Queue {
         self.wake(&state);
     }
 
-    /// Gives jobs back, to be the next ones, in the order given.
-    pub fn put_back(&self, jobs: impl DoubleEndedIterator<Item = Job>) {
+    /// Gives jobs back, to be the next ones, in the order given. Returns them where the queue has
+    /// been closed meanwhile: nobody would take them out any more.
+    #[must_use]
+    pub fn put_back(&self, jobs: impl DoubleEndedIterator<Item = Job>) -> Vec<Job> {
         let mut state = self.state();
+        if state.closed {
+            return jobs.collect();
+        }
         for job in jobs.rev() {
             state.jobs.push_front(job);
         }
         self.wake(&state);
+        Vec::new()
     }
 
     fn wake(&self, state: &State) {

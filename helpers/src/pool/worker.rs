@@ -14,6 +14,12 @@ use std::time::{Duration, Instant};
 /// How long a read waits before its caller can look at clocks and cancellations.
 const TICK: Duration = Duration::from_millis(20);
 
+/// What a worker's program of any version says first.
+const ANY_READY: &[u8] = b"ready ";
+
+/// Why there is no answer where the caller no longer wants one.
+const GIVEN_UP: &str = "given up";
+
 /// A worker that has not loaded a function by then never will.
 const LOADING: Duration = Duration::from_secs(60);
 
@@ -29,6 +35,10 @@ pub struct Worker {
     frames: Frames,
     function: Option<Place>,
     output: Output,
+    /// Whether the process has been seen to have ended. Its last answers may still wait.
+    ended: bool,
+    /// Since when its end of the socket is closed.
+    closed: Option<Instant>,
 }
 
 /// What a read brought.
@@ -43,7 +53,15 @@ pub enum Event<'a> {
 
 impl Worker {
     /// Starts the program with one end of a socket pair as its standard input.
-    pub fn start(program: &Path) -> io::Result<Worker> {
+    ///
+    /// # Errors
+    ///
+    /// Why not, and what to do about it.
+    pub fn start(program: &Path) -> Result<Worker, String> {
+        Worker::try_to_start(program).map_err(|error| advice(&error, program))
+    }
+
+    fn try_to_start(program: &Path) -> io::Result<Worker> {
         let (socket, far_end) = UnixStream::pair()?;
         let (output, far_output) = UnixStream::pair()?;
         socket.set_read_timeout(Some(TICK))?;
@@ -68,6 +86,8 @@ impl Worker {
                 stream: output,
                 line: Vec::new(),
             },
+            ended: false,
+            closed: None,
         })
     }
 
@@ -81,34 +101,43 @@ impl Worker {
         self.function.as_ref() == Some(function)
     }
 
-    /// Has the worker run another function. It must not have items.
+    /// Has the worker run another function. It must not have items. While the worker does not
+    /// answer, asks now and then whether to `give_up`.
     ///
     /// # Errors
     ///
-    /// The worker's reason, in words; or that it ended.
-    pub fn load(&mut self, function: &Place) -> Result<(), String> {
+    /// The worker's reason, in words; or that it ended, or that this has given up.
+    pub fn load(&mut self, function: &Place, give_up: impl Fn() -> bool) -> Result<(), String> {
         if self.function.take().is_some() {
-            self.send(&ANOTHER_FUNCTION.to_le_bytes(), || false)?;
+            self.send(&ANOTHER_FUNCTION.to_le_bytes(), &give_up)?;
         }
-        self.expect(READY)?;
+        self.expect(READY, &give_up)?;
         let mut frame = Vec::new();
         append_part(&function.to_bytes(), &mut frame);
-        self.send(&frame, || false)?;
-        self.expect(LOADED)?;
+        self.send(&frame, &give_up)?;
+        self.expect(LOADED, &give_up)?;
         self.function = Some(function.clone());
         Ok(())
     }
 
-    fn expect(&mut self, answer: &[u8]) -> Result<(), String> {
+    fn expect(&mut self, answer: &[u8], give_up: impl Fn() -> bool) -> Result<(), String> {
         let start = Instant::now();
         loop {
             match self.receive() {
                 Event::Answers(bytes) if bytes == answer => return Ok(()),
+                Event::Answers(bytes) if bytes.starts_with(ANY_READY) => {
+                    return Err(
+                        "the program that workers run is of another version than this \
+                                notebook; run `cargo workbook setup`, then restart the kernel"
+                            .to_owned(),
+                    );
+                }
                 Event::Answers(bytes) => return Err(String::from_utf8_lossy(bytes).into_owned()),
                 Event::Died(death) => return Err(format!("the new worker {death}")),
                 Event::Tick if start.elapsed() > LOADING => {
                     return Err("the new worker does not answer".to_owned());
                 }
+                Event::Tick if give_up() => return Err(GIVEN_UP.to_owned()),
                 Event::Tick => {}
             }
         }
@@ -120,10 +149,15 @@ impl Worker {
         while !bytes.is_empty() {
             match self.socket.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if waited(&error) => {
                     self.output.show();
                     if give_up() {
-                        return Err("given up".to_owned());
+                        return Err(GIVEN_UP.to_owned());
+                    }
+                    // A process that it forked may hold the socket open.
+                    if !self.is_alive() {
+                        return Err("the worker has ended".to_owned());
                     }
                 }
                 Err(error) => return Err(error.to_string()),
@@ -132,9 +166,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits for answers, for at most one tick.
+    /// Waits for answers, for at most two ticks.
     pub fn receive(&mut self) -> Event<'_> {
-        loop {
+        while self.closed.is_none() {
             match self.frames.next() {
                 Some(Received::Frame(frame)) => return Event::Answers(self.frames.bytes(frame)),
                 // No worker asks for that.
@@ -142,28 +176,43 @@ impl Worker {
                 None => {}
             }
             match self.frames.fill(&mut self.socket) {
-                Ok(0) => break,
+                Ok(0) => self.closed = Some(Instant::now()),
                 // What was printed before an answer was sent is there already.
                 Ok(_) => self.output.show(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if waited(&error) => {
                     self.output.show();
-                    return Event::Tick;
+                    if self.ended {
+                        self.closed = Some(Instant::now());
+                    } else if self.is_alive() {
+                        return Event::Tick;
+                    } else {
+                        // A process that it forked holds the socket open, which therefore does
+                        // not end. Its last answers may have come since the read.
+                        self.ended = true;
+                    }
                 }
-                Err(_) => break,
+                Err(_) => self.closed = Some(Instant::now()),
             }
         }
-        Event::Died(self.died())
+        self.wait_for_end()
     }
 
-    /// How a process ended that has closed its socket.
-    fn died(&mut self) -> Death {
-        // The system closes it a moment before the process counts as ended.
+    /// Waits, for at most one tick, for the end of a process that has closed its socket: the
+    /// system closes it a moment before the process counts as ended.
+    fn wait_for_end(&mut self) -> Event<'_> {
         let start = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < ENDING {
+        while self.is_alive() {
+            if self.closed.is_some_and(|closed| closed.elapsed() > ENDING) {
+                break;
+            }
+            if start.elapsed() > TICK {
+                self.output.show();
+                return Event::Tick;
+            }
             std::thread::sleep(Duration::from_micros(200));
         }
-        self.kill()
+        Event::Died(self.kill())
     }
 
     /// Kills the process, if it still lives, and says how it ended.
@@ -186,6 +235,26 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The system's reason for starting no process, with what helps.
+fn advice(error: &io::Error, program: &Path) -> String {
+    let what_helps = match error.raw_os_error() {
+        Some(libc::EAGAIN) => "there are too many processes; take fewer workers or end others",
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "there are too many open files; take fewer workers, or drop the pools and files that \
+             are no longer needed"
+        }
+        Some(libc::ENOMEM) => "memory is short; take fewer workers or end other programs",
+        Some(libc::ENOENT | libc::EACCES | libc::ENOEXEC) => {
+            return format!(
+                "{error} ({}); `cargo workbook setup` builds this program",
+                program.display()
+            );
+        }
+        _ => return error.to_string(),
+    };
+    format!("{error}: {what_helps}")
 }
 
 fn waited(error: &io::Error) -> bool {

@@ -50,6 +50,19 @@ const SCENARIOS: &[(&str, fn())] = &[
     ("standard_input_is_empty", standard_input_is_empty),
     ("ended_by_its_death", ended_by_its_death),
     ("smoke", smoke),
+    ("pointers", pointers),
+    ("another_object_is_replaced", another_object_is_replaced),
+    ("own_object_is_replaced", own_object_is_replaced),
+    ("own_object_is_deleted", own_object_is_deleted),
+    ("program_is_replaced", program_is_replaced),
+    ("dropped_while_starting", dropped_while_starting),
+    ("cancelled_while_starting", cancelled_while_starting),
+    ("forks_in_an_item", forks_in_an_item),
+    ("death_with_a_child", death_with_a_child),
+    ("closed_socket", closed_socket),
+    ("closes_low_numbers", closes_low_numbers),
+    ("megabytes_without_a_newline", megabytes_without_a_newline),
+    ("too_many_files", too_many_files),
 ];
 
 fn pool(workers: usize) -> ProcessPool {
@@ -596,4 +609,289 @@ fn smoke() {
         values(pool.map(|n: usize| vec![n; 50_000], [1, 2])).len(),
         2
     );
+}
+
+/// A function of a file of its own: what `POOL_OTHER` names.
+fn function_of(object: &Path) -> fn(u64) -> u64 {
+    let file = std::ffi::CString::new(object.to_str().unwrap()).unwrap();
+    // SAFETY: the test has built the object, with a function of this name and type.
+    unsafe {
+        let object = libc::dlopen(file.as_ptr(), libc::RTLD_NOW);
+        assert!(!object.is_null(), "{file:?} cannot be opened");
+        let function = libc::dlsym(object, c"act".as_ptr());
+        assert!(!function.is_null());
+        std::mem::transmute::<*mut libc::c_void, fn(u64) -> u64>(function)
+    }
+}
+
+fn path_in(variable: &str) -> std::path::PathBuf {
+    std::env::var_os(variable).expect("the test sets it").into()
+}
+
+/// How far into its object a function lies, and its first bytes.
+fn look_of(function: fn(u64) -> u64) -> (usize, [u8; 16]) {
+    let address = function as *const libc::c_void;
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: dladdr writes to `info` only. The code of a function is readable, and these have
+    // more bytes.
+    unsafe {
+        assert_ne!(libc::dladdr(address, info.as_mut_ptr()), 0);
+        let base = info.assume_init().dli_fbase as usize;
+        (address as usize - base, *address.cast())
+    }
+}
+
+/// Functions in variables, and of another object than the one that asks.
+fn pointers() {
+    let pool = pool(2);
+    let both: [fn(u64) -> u64; 2] = [square, |n| n + 1];
+    for function in both {
+        let expected: Vec<u64> = (0..30).map(function).collect();
+        assert_eq!(values(pool.map(function, 0..30)), expected);
+    }
+    // Of std, made here or there; and a type's own constructor.
+    assert_eq!(values(pool.map(u64::swap_bytes, [1])), [1 << 56]);
+    assert_eq!(values(pool.map(Some, [1_u8])), [Some(1)]);
+    let other = function_of(&path_in("POOL_OTHER"));
+    let expected: Vec<u64> = (0..30).map(other).collect();
+    assert_eq!(values(pool.map(other, 0..30)), expected);
+    assert_eq!(values(pool.map(square, [3])), [9]);
+}
+
+#[track_caller]
+fn assert_not_started<R: std::fmt::Debug>(results: Vec<Result<R, ItemError>>, why: &str) {
+    assert!(!results.is_empty());
+    for result in results {
+        match result.unwrap_err().cause {
+            Cause::NotStarted(text) => assert!(text.contains(why), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// At its path lies another build, whose function begins with the same bytes at the same place.
+fn another_object_is_replaced() {
+    let (old, new) = (path_in("POOL_OTHER"), path_in("POOL_REPLACEMENT"));
+    let (function, replacement) = (function_of(&old), function_of(&new));
+    assert_eq!(look_of(function), look_of(replacement));
+    assert_ne!(function(3), replacement(3));
+    let long_there = pool(1);
+    assert_eq!(values(long_there.map(function, [3])), [function(3)]);
+    std::fs::rename(&new, &old).unwrap();
+    assert_eq!(
+        values(long_there.map(function, [3])),
+        [function(3)],
+        "it has the old one"
+    );
+    assert_not_started(pool(1).map(function, [3, 4]), "has been replaced since");
+    assert_eq!(values(pool(1).map(square, [3])), [9], "others go on");
+}
+
+fn own_object_is_replaced() {
+    let pool = pool(1);
+    std::fs::rename(path_in("POOL_REPLACEMENT"), path_in("POOL_OBJECT")).unwrap();
+    assert_not_started(pool.map(square, [3, 4]), "has been replaced since");
+}
+
+fn own_object_is_deleted() {
+    let pool = pool(2);
+    let busy = pool.submit(
+        |n: u64| {
+            std::thread::sleep(Duration::from_millis(300));
+            n
+        },
+        7,
+    );
+    std::thread::sleep(Duration::from_millis(150));
+    std::fs::remove_file(path_in("POOL_OBJECT")).unwrap();
+    assert_not_started(
+        pool.map(square, [3, 4]),
+        "is no longer there; run its cell again",
+    );
+    assert_eq!(busy.wait(), Ok(7), "what runs goes on");
+}
+
+fn program_is_replaced() {
+    let program = path_in("WORKBOOK_PROGRAM");
+    let pool = pool(1);
+    assert_eq!(values(pool.map(square, [3])), [9]);
+    let kill = || {
+        for pid in pool.pids() {
+            // SAFETY: it is this pool's own worker.
+            unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let aside = program.with_extension("aside");
+    std::fs::rename(&program, &aside).unwrap();
+    assert_eq!(values(pool.map(square, [3])), [9], "the worker lives");
+    kill();
+    assert_not_started(
+        pool.map(square, [3]),
+        "`cargo workbook setup` builds this program",
+    );
+    std::fs::copy(path_in("POOL_REPLACEMENT"), &program).unwrap();
+    assert_not_started(pool.map(square, [3]), "another version than this notebook");
+    std::fs::rename(&aside, &program).unwrap();
+    assert_eq!(values(pool.map(square, [3])), [9]);
+}
+
+/// What such a program would be waited for is a minute.
+const FAR_LESS: Duration = Duration::from_secs(20);
+
+/// The program of this scenario never says that it is ready.
+fn dropped_while_starting() {
+    let pool = pool(2);
+    let never: Vec<Submitted<u64>> = (0..5).map(|n| pool.submit(square, n)).collect();
+    std::thread::sleep(Duration::from_millis(100));
+    let start = Instant::now();
+    drop(pool);
+    assert!(start.elapsed() < FAR_LESS);
+    for one in never {
+        assert_eq!(one.wait().unwrap_err().cause, Cause::Cancelled);
+    }
+}
+
+/// Likewise.
+fn cancelled_while_starting() {
+    let pool = pool(1);
+    let never = pool.submit(square, 1);
+    let next = pool.submit(square, 2);
+    std::thread::sleep(Duration::from_millis(100));
+    let start = Instant::now();
+    never.cancel();
+    assert_eq!(never.wait().unwrap_err().cause, Cause::Cancelled);
+    assert!(
+        next.wait_for(Duration::from_millis(100)).is_none(),
+        "nobody cancelled that one"
+    );
+    drop(pool);
+    assert_eq!(next.wait().unwrap_err().cause, Cause::Cancelled);
+    assert!(start.elapsed() < FAR_LESS);
+}
+
+/// Both processes come back from the item. Only one of them may answer.
+fn forks_in_an_item() {
+    let pool = pool(2);
+    let forks = |n: u64| {
+        // SAFETY: a worker has no other threads that hold a lock; what follows needs none.
+        unsafe { libc::fork() };
+        n * n
+    };
+    let expected: Vec<u64> = (0..60).map(square).collect();
+    for chunk_size in [1, 3] {
+        let results = pool.chunk_size(chunk_size).map(forks, 0..60);
+        assert_eq!(values(results), expected);
+        assert_eq!(values(pool.map(square, 0..60)), expected);
+    }
+}
+
+/// The worker's end must be seen though a child of its own still holds the socket.
+fn death_with_a_child() {
+    let start = Instant::now();
+    let pool = pool(2);
+    let dies = |n: u64| {
+        if n == 3 {
+            // SAFETY: the child only sleeps and ends.
+            if unsafe { libc::fork() } == 0 {
+                std::thread::sleep(Duration::from_secs(60));
+                // SAFETY: ends the process at once.
+                unsafe { libc::_exit(0) };
+            }
+            std::process::abort();
+        }
+        n
+    };
+    for (n, result) in (0..).zip(pool.map(dies, 0..20)) {
+        match n {
+            3 => assert!(matches!(result.unwrap_err().cause, Cause::WorkerDied(_))),
+            _ => assert_eq!(result, Ok(n)),
+        }
+    }
+    assert!(start.elapsed() < FAR_LESS, "the child was waited for");
+}
+
+/// An item that closes the worker's socket has lost its result; its pool must not wait for it.
+fn closed_socket() {
+    let closes = |seconds: u64| {
+        for number in 3..1000 {
+            // SAFETY: it is not safe. That is what the test is about.
+            unsafe { libc::close(number) };
+        }
+        std::thread::sleep(Duration::from_secs(seconds));
+    };
+    let pool = pool(1);
+    for result in pool.map(closes, [0, 0]) {
+        assert!(matches!(result.unwrap_err().cause, Cause::WorkerDied(_)));
+    }
+    assert_eq!(values(pool.map(square, 0..3)), [0, 1, 4]);
+    let never = pool.submit(closes, 600);
+    std::thread::sleep(Duration::from_millis(200));
+    let start = Instant::now();
+    drop(pool);
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(never.wait().is_err());
+}
+
+/// The file that an item opens then must not get the answers.
+fn closes_low_numbers() {
+    let file = path_in("POOL_REPLACEMENT");
+    let closes = |path: std::path::PathBuf| {
+        for number in 0..10 {
+            // SAFETY: as programs do that go into the background. Nothing here uses them.
+            unsafe { libc::close(number) };
+        }
+        let files: Vec<_> = (0..10)
+            .map(|n| std::fs::File::create(path.with_extension(n.to_string())).unwrap())
+            .collect();
+        std::mem::forget(files);
+        7_u8
+    };
+    let pool = pool(1);
+    let results = values(pool.map(closes, std::iter::repeat_n(file.clone(), 20)));
+    assert_eq!(results, [7; 20]);
+    for n in 0..10 {
+        let content = std::fs::read(file.with_extension(n.to_string())).unwrap();
+        assert_eq!(content, b"", "file {n}");
+    }
+}
+
+fn megabytes_without_a_newline() {
+    let pool = pool(2);
+    let prints = |n: usize| {
+        print!("{}", "~".repeat(n));
+        n
+    };
+    assert_eq!(
+        values(pool.map(prints, [3_000_000, 1_000_000])),
+        [3_000_000, 1_000_000]
+    );
+}
+
+fn too_many_files() {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the calls only read or write `limit`.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        let before = limit.rlim_cur;
+        limit.rlim_cur = open + 6;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+        limit.rlim_cur = before;
+    }
+    let error = ProcessPool::new(8).unwrap_err().to_string();
+    assert!(
+        error.contains("too many open files; take fewer workers"),
+        "{error}"
+    );
+    // SAFETY: as above.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    assert_eq!(values(pool(2).map(square, 0..3)), [0, 1, 4]);
 }

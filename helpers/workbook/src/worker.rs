@@ -4,17 +4,17 @@
 //! `helpers::pool` starts this program and talks to it; see there. What a worker must never do is
 //! outlive its notebook.
 
-use crate::load::{CODE, LOADED, Place, READY};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::load::{LOADED, Place, READY, Spot, mapped_at};
+use anyhow::{Context, Result, anyhow, ensure};
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 /// See `helpers::pool::entry`.
-type Entry = extern "C" fn(c_int, u64) -> c_int;
+type Entry = unsafe extern "C" fn(c_int, u64, *const c_void) -> c_int;
 
 /// Serves until the notebook closes its end of the socket, which is this program's input.
 pub fn serve() -> Result<ExitCode> {
@@ -28,9 +28,13 @@ pub fn serve() -> Result<ExitCode> {
         };
         let place = Place::from_bytes(&message).context("the request is too short")?;
         match load(&place) {
-            Ok(entry) => {
+            Ok((entry, function)) => {
                 send(&mut socket, LOADED)?;
-                if entry(socket.as_raw_fd(), place.largest) != 0 {
+                // SAFETY: the notebook found entry and function together and knew the function's
+                // type, and both lie here as they lie there. The socket is open, and only the
+                // watch has it too, which does not read or write.
+                let end = unsafe { entry(socket.as_raw_fd(), place.largest, function) };
+                if end != 0 {
                     return Ok(ExitCode::SUCCESS);
                 }
             }
@@ -39,14 +43,25 @@ pub fn serve() -> Result<ExitCode> {
     }
 }
 
+/// The socket gets a number from here on. Some programs close the low numbers, to be sure of what
+/// is open; the next file would get the socket's, and the answers.
+const FIRST: RawFd = 100;
+
 /// The socket on standard input, which becomes empty: what a cell's function reads from there must
-/// not be the items of others. Children of this program do not get the socket.
+/// not be the items of others. Programs that this one starts do not get the socket.
 fn take_input() -> Result<UnixStream> {
     let input = std::io::stdin();
-    let socket = UnixStream::from(input.as_fd().try_clone_to_owned()?);
+    // SAFETY: fcntl gives a number that is not in use, or -1; the copy is this function's alone.
+    let copy = unsafe { libc::fcntl(input.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST) };
+    let socket = match copy {
+        // So few numbers are allowed that there is none so high.
+        ..0 => UnixStream::from(input.as_fd().try_clone_to_owned()?),
+        // SAFETY: as above.
+        _ => unsafe { UnixStream::from_raw_fd(copy) },
+    };
     socket.peer_addr()?;
     let nothing = File::open("/dev/null")?;
-    // SAFETY: both are open, and nobody else uses standard input in this program.
+    // SAFETY: both are open, and nobody else uses standard input in this program yet.
     if unsafe { libc::dup2(nothing.as_raw_fd(), input.as_raw_fd()) } < 0 {
         return Err(std::io::Error::last_os_error().into());
     }
@@ -93,34 +108,48 @@ fn receive(socket: &mut UnixStream) -> Result<Option<Vec<u8>>> {
     Ok(Some(message))
 }
 
-/// Opens the object and finds the function's entry in it.
-fn load(place: &Place) -> Result<Entry> {
-    let name = String::from_utf8_lossy(&place.object).into_owned();
-    let object = CString::new(place.object.clone())?;
-    let handle = open(&object).with_context(|| format!("a worker cannot open {name}"))?;
+/// Opens the objects and finds the entry and the function in them.
+fn load(place: &Place) -> Result<(Entry, *const c_void)> {
+    let entry = find(&place.entry, 0)?;
+    let function = find(&place.function, 0)?;
+    // That is open by now, because the entry needs it. Another one that lies at the path would not
+    // be the one that the entry uses.
+    find(&place.helpers, libc::RTLD_NOLOAD)?;
+    // SAFETY: the notebook found an entry, which is a function of this type, at the same distance
+    // from the beginning of the same build of the object.
+    let entry = unsafe { std::mem::transmute::<*const c_void, Entry>(entry) };
+    Ok((entry, function))
+}
+
+/// Where a function lies in this process. Opens the object, if it is not open yet.
+fn find(spot: &Spot, flags: c_int) -> Result<*const c_void> {
+    let name = spot.path().display();
+    let replaced = || format!("{name} has been replaced since its cell ran; run the cell again");
+    let object = CString::new(spot.object.clone())?;
+    let handle = match open_with(&object, flags) {
+        Err(_) if flags & libc::RTLD_NOLOAD != 0 => return Err(anyhow!(replaced())),
+        opened => opened.with_context(|| format!("a worker cannot open {name}"))?,
+    };
     let base = base_of(handle, &object)
         .ok_or_else(|| anyhow!("the system does not say where {name} was loaded"))?;
-    let address = base.wrapping_add(place.offset as usize);
-    // Reading where nothing is mapped would end this process without a word, so ask first.
-    if object_at(address).as_deref() != object_at(base).as_deref() {
-        bail!("{name} has no function there; it has been replaced, run its cell again");
-    }
-    let mut code = [0; CODE];
-    // SAFETY: the address lies in the object, which is mapped and readable.
-    unsafe { std::ptr::copy_nonoverlapping(address.cast(), code.as_mut_ptr(), CODE) };
-    if code != place.code {
-        bail!("{name} has been replaced since its cell ran; run the cell again");
-    }
-    // SAFETY: the notebook found this offset for a function of this type in the same object, and
-    // the bytes there are that function's first ones.
-    Ok(unsafe { std::mem::transmute::<*const c_void, Entry>(address) })
+    let address = base.wrapping_byte_add(spot.offset as usize);
+    // Calling what lies elsewhere, or in another build, would be worse than no answer.
+    let mapped = mapped_at(address).filter(|mapped| mapped.base == base as usize);
+    let build = mapped.map(|mapped| mapped.build);
+    ensure!(build.as_ref() == Some(&spot.build), replaced());
+    Ok(address)
 }
 
 /// Opens a shared object, for good: its functions stay valid. The error is the system's.
 pub fn open(object: &CStr) -> Result<*mut c_void> {
+    open_with(object, 0)
+}
+
+fn open_with(object: &CStr, flags: c_int) -> Result<*mut c_void> {
+    let flags = flags | libc::RTLD_NOW | libc::RTLD_LOCAL;
     // SAFETY: opening runs the object's initialisers. It is a Rust library, such as a notebook has
     // open already or this project builds, and these have none that do harm.
-    let handle = unsafe { libc::dlopen(object.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+    let handle = unsafe { libc::dlopen(object.as_ptr(), flags) };
     match handle.is_null() {
         true => Err(anyhow!(last_error())),
         false => Ok(handle),
@@ -138,31 +167,13 @@ fn last_error() -> String {
     }
 }
 
-fn information(address: *const c_void) -> Option<libc::Dl_info> {
-    let mut info = libc::Dl_info {
-        dli_fname: std::ptr::null(),
-        dli_fbase: std::ptr::null_mut(),
-        dli_sname: std::ptr::null(),
-        dli_saddr: std::ptr::null_mut(),
-    };
-    // SAFETY: dladdr reads nothing through the address, and writes only to `info`.
-    (unsafe { libc::dladdr(address, &mut info) } != 0).then_some(info)
-}
-
-/// The file that is loaded at an address.
-fn object_at(address: *const c_void) -> Option<CString> {
-    let name = information(address)?.dli_fname;
-    // SAFETY: dladdr gives null or a C string that lives as long as the object.
-    (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_owned())
-}
-
-/// Where an open object begins in memory.
+/// Where an open object begins in memory, as in [`mapped_at`].
 #[cfg(target_os = "linux")]
 fn base_of(handle: *mut c_void, _object: &CStr) -> Option<*const c_void> {
     /// The beginning of `struct link_map` in link.h.
     #[repr(C)]
     struct LinkMap {
-        shift: usize,
+        base: *const c_void,
         name: *const libc::c_char,
         dynamic: *const c_void,
     }
@@ -173,10 +184,9 @@ fn base_of(handle: *mut c_void, _object: &CStr) -> Option<*const c_void> {
     if status != 0 || map.is_null() {
         return None;
     }
-    // SAFETY: the pointer is to the map of an open object, which begins with these fields. The
-    // dynamic section lies in the object, and dladdr tells the base in the notebook's way.
-    let inside = unsafe { (*map).dynamic };
-    Some(information(inside)?.dli_fbase)
+    // SAFETY: the pointer is to the map of an open object, which begins with these fields and
+    // stays, as nobody closes the object.
+    Some(unsafe { (*map).base })
 }
 
 /// Where an open object begins in memory.

@@ -60,7 +60,12 @@ fn this(scenario: &str) -> Command {
 
 #[track_caller]
 fn expect(scenario: &str) -> Output {
-    let output = this(scenario).output().unwrap();
+    expect_of(this(scenario), scenario)
+}
+
+#[track_caller]
+fn expect_of(mut command: Command, scenario: &str) -> Output {
+    let output = command.output().unwrap();
     assert_eq!(
         output.status.code(),
         Some(0),
@@ -100,12 +105,158 @@ scenarios! {
     nothing_left
     replaced_after_so_many
     standard_input_is_empty
+    forks_in_an_item
+    death_with_a_child
+    closed_socket
+    too_many_files
 }
 
 #[test]
 fn a_scenario_that_fails_is_found_out() {
     let output = this("no such scenario").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+}
+
+const OTHER: &str = "POOL_OTHER";
+const REPLACEMENT: &str = "POOL_REPLACEMENT";
+
+/// Builds a shared object with one small function. Its first bytes are the same for any `number`.
+fn build(folder: &Path, name: &str, number: u64, options: &[&str]) -> PathBuf {
+    let source = folder.join(format!("{name}.rs"));
+    let code = format!(
+        "#[unsafe(no_mangle)]\n\
+         pub fn act(n: u64) -> u64 {{\n\
+             (n ^ 0x1234_5678_9abc_def1).rotate_left(7).wrapping_mul(0x9e37_79b9_7f4a_7c15)\n\
+                 ^ {number}\n\
+         }}\n"
+    );
+    std::fs::write(&source, code).unwrap();
+    let object = folder.join(format!("{name}{}", std::env::consts::DLL_SUFFIX));
+    let built = Command::new(Path::new(env!("CARGO")).with_file_name("rustc"))
+        .args(["--edition=2024", "--crate-type=cdylib", "-Copt-level=2"])
+        .args(options)
+        .args([Path::new("-o"), &object, &source])
+        .output()
+        .unwrap();
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    object
+}
+
+#[test]
+fn pointers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = this("pointers");
+    command.env(OTHER, build(folder.path(), "other", 1, &[]));
+    expect_of(command, "pointers");
+}
+
+/// The path and the first bytes of a function do not tell which function it is.
+#[test]
+fn a_rebuilt_object_is_not_taken_for_the_old_one() {
+    let without: &[&str] = match cfg!(target_os = "linux") {
+        true => &["-Clink-arg=-Wl,--build-id=none"],
+        false => &[],
+    };
+    let with: &[&str] = match cfg!(target_os = "linux") {
+        true => &["-Clink-arg=-Wl,--build-id"],
+        false => &[],
+    };
+    for options in [with, without] {
+        let folder = tempfile::tempdir().unwrap();
+        let scenario = "another_object_is_replaced";
+        let mut command = this(scenario);
+        command
+            .env(OTHER, build(folder.path(), "other", 0x5eed_0001, options))
+            .env(
+                REPLACEMENT,
+                build(folder.path(), "new", 0x5eed_0002, options),
+            );
+        expect_of(command, scenario);
+    }
+}
+
+/// A scenario with an object that the scenario may spoil, in a folder with such a name as readers'
+/// folders have.
+#[track_caller]
+fn with_a_copy(scenario: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("Übung 1 – ça va (日本)");
+    std::fs::create_dir(&odd).unwrap();
+    let own = odd.join("own object.so");
+    std::fs::copy(object(), &own).unwrap();
+    let mut command = this(scenario);
+    command
+        .env(OBJECT, own)
+        .env(REPLACEMENT, build(&odd, "another", 1, &[]));
+    expect_of(command, scenario);
+}
+
+#[test]
+fn an_object_in_an_odd_folder() {
+    with_a_copy("order");
+}
+
+#[test]
+fn own_object_is_replaced() {
+    with_a_copy("own_object_is_replaced");
+}
+
+#[test]
+fn own_object_is_deleted() {
+    with_a_copy("own_object_is_deleted");
+}
+
+#[test]
+fn closes_low_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = this("closes_low_numbers");
+    command.env(REPLACEMENT, folder.path().join("file"));
+    expect_of(command, "closes_low_numbers");
+}
+
+/// A program that does `what` in place of the workbook's.
+fn script(folder: &Path, what: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let script = folder.join("script");
+    std::fs::write(&script, format!("#!/bin/sh\n{what}\n")).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script
+}
+
+#[test]
+fn nobody_waits_for_a_worker_that_is_not_wanted_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = script(folder.path(), "exec sleep 600");
+    for scenario in ["dropped_while_starting", "cancelled_while_starting"] {
+        let mut command = this(scenario);
+        command.env("WORKBOOK_PROGRAM", &program);
+        expect_of(command, scenario);
+    }
+}
+
+#[test]
+fn program_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("program");
+    std::fs::copy(env!("CARGO_BIN_EXE_workbook"), &program).unwrap();
+    // Its input is the socket.
+    let says = r"printf '\007\000\000\000ready 0' >&0; exec sleep 600";
+    let mut command = this("program_is_replaced");
+    command
+        .env("WORKBOOK_PROGRAM", program)
+        .env(REPLACEMENT, script(folder.path(), says));
+    expect_of(command, "program_is_replaced");
+}
+
+#[test]
+fn megabytes_without_a_newline() {
+    let output = expect("megabytes_without_a_newline");
+    let printed = output.stdout.iter().filter(|&&byte| byte == b'~').count();
+    assert_eq!(printed, 4_000_000);
 }
 
 #[test]
