@@ -3,7 +3,7 @@
 //! The browser is the system's own, driven by Playwright for Python, which this test installs
 //! into `target/workbook/test-venv`. Screenshots go to `target/workbook/screenshots`.
 
-use crate::common::{chapters, root, say, set_up, text_of, turn, wait_for, workbook};
+use crate::common::{chapters, leave_out, root, say, set_up, text_of, turn, wait_for, workbook};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -123,14 +123,18 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
         return;
     };
     let Some(chromium) = chromium() else {
-        say(
-            "the browser test was skipped: Chromium was not found; install it (Debian and Ubuntu: \
-             `sudo apt install chromium`) or set WORKBOOK_CHROMIUM to the program",
+        leave_out(
+            "JupyterLab in a browser",
+            "Chromium was not found; install it (Debian and Ubuntu: `sudo apt install chromium`) \
+             or set WORKBOOK_CHROMIUM to the program",
         );
         return;
     };
     set_up();
-    let python = python_with_playwright();
+    let python = match python_with_playwright() {
+        Ok(python) => python,
+        Err(why) => return leave_out("JupyterLab in a browser", &why),
+    };
     let _only = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let _turn = turn();
     let screenshots = root().join("target/workbook/screenshots");
@@ -219,8 +223,9 @@ fn chromium() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// A Python environment of the test's own, made on first use.
-fn python_with_playwright() -> PathBuf {
+/// A Python environment of the test's own, made on first use. That needs a network, which the
+/// workbook does not need any more at this point; an error says why there is none.
+fn python_with_playwright() -> Result<PathBuf, String> {
     let folder = root().join("target/workbook/test-venv");
     let python = folder.join("bin/python");
     let ready = |python: &Path| {
@@ -231,33 +236,25 @@ fn python_with_playwright() -> PathBuf {
         check.is_ok_and(|status| status.success())
     };
     if ready(&python) {
-        return python;
+        return Ok(python);
     }
     let own = root().join(".venv/bin/python");
     let maker = if own.exists() { own } else { "python3".into() };
-    for (program, arguments) in [
-        (
-            &maker,
-            &["-m", "venv", "--clear", folder.to_str().unwrap()][..],
-        ),
-        (
-            &python,
-            &["-m", "pip", "install", "--quiet", "playwright>=1.50"],
-        ),
-    ] {
-        let output = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "Playwright could not be installed:\n{}",
-            text_of(&output)
-        );
+    let mut make = Command::new(maker);
+    make.args(["-m", "venv", "--clear"]).arg(&folder);
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "playwright>=1.50"]);
+    for mut command in [make, install] {
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        if !output.status.success() {
+            let said = text_of(&output);
+            let last = said.lines().rfind(|line| !line.trim().is_empty());
+            let last = last.unwrap_or("no message");
+            return Err(format!("Playwright could not be installed: {last}"));
+        }
     }
     assert!(ready(&python));
-    python
+    Ok(python)
 }
 
 /// Without its token the server gives nothing away.

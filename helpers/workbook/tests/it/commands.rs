@@ -1,6 +1,6 @@
 //! Do the other commands do what they say? `reset` is tested beside its code, on a scratch clone.
 
-use crate::common::{root, set_up, text_of, workbook};
+use crate::common::{places, root, set_up, text_of, workbook};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ fn made() -> Vec<(PathBuf, SystemTime)> {
     for folder in ["target/workbook/stamps", ".venv/share/jupyter", ".venv/bin"] {
         collect(&root().join(folder), &mut found);
     }
-    let seed = root().join("target/workbook/seed");
+    let seed = places().seed.clone();
     found.push((
         seed.clone(),
         fs::metadata(&seed).unwrap().modified().unwrap(),

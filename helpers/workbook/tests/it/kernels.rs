@@ -48,7 +48,7 @@ impl Facts {
     fn expect_nothing_left(&self) {
         let cells = self.cells();
         let folder = std::path::Path::new(&cells).parent().unwrap();
-        assert!(folder.starts_with(crate::common::root().join("target/workbook/kernels")));
+        assert!(folder.starts_with(&crate::common::places().kernels));
         #[cfg(target_os = "linux")]
         self.expect_no_process();
         let gone = wait_for(60, || !folder.exists());
@@ -184,7 +184,7 @@ fn compare(seed: &str) {
     assert!(!helpers_made(&own).is_empty());
     assert_eq!(helpers_made(&own), helpers_made(&first));
 }"#;
-    let seed = crate::common::root().join("target/workbook/seed");
+    let seed = &crate::common::places().seed;
     let notebook = Notebook::new(
         "warm",
         [
