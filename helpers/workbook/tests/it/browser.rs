@@ -3,7 +3,9 @@
 //! The browser is the system's own, driven by Playwright for Python, which this test installs
 //! into `target/workbook/test-venv`. Screenshots go to `target/workbook/screenshots`.
 
-use crate::common::{chapters, leave_out, root, say, set_up, text_of, turn, wait_for, workbook};
+use crate::common::{
+    chapters, leave_out, root, say, send, set_up, text_of, turn, wait_for, workbook,
+};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -90,9 +92,9 @@ impl Lab {
             .unwrap_or_else(|| panic!("no port in {}", self.address))
     }
 
-    fn signal(&self, signal: &str) {
-        let group = format!("-{}", self.process.id());
-        let _ = Command::new("kill").args([signal, "--", &group]).status();
+    /// As a terminal does: to the whole group.
+    fn signal(&self, signal: i32) {
+        send(signal, -(self.process.id() as i32));
     }
 
     /// Everything of this JupyterLab that is alive: nothing else has its home folder.
@@ -108,9 +110,9 @@ impl Drop for Lab {
     fn drop(&mut self) {
         // A failed test must not leave behind what it has found to be left behind.
         if matches!(self.process.try_wait(), Ok(None)) || !self.alive().is_empty() {
-            self.signal("-INT");
+            self.signal(libc::SIGINT);
             wait_for(30, || !matches!(self.process.try_wait(), Ok(None)));
-            self.signal("-KILL");
+            self.signal(libc::SIGKILL);
             let _ = self.process.wait();
         }
     }
@@ -173,7 +175,7 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
 
     // Its kernel is running; Ctrl-C ends that too.
     assert!(cfg!(not(target_os = "linux")) || lab.alive().len() > 2);
-    lab.signal("-INT");
+    lab.signal(libc::SIGINT);
     assert!(
         wait_for(120, || lab.process.try_wait().unwrap().is_some()),
         "Ctrl-C did not end it: {:?}",
@@ -194,17 +196,15 @@ fn jupyterlab_does_not_outlive_the_command() {
     set_up();
     let _only = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let _turn = turn();
-    for signal in ["-TERM", "-KILL"] {
+    for (signal, name) in [(libc::SIGTERM, "SIGTERM"), (libc::SIGKILL, "SIGKILL")] {
         let mut lab = Lab::start(&[]);
         assert!(lab.alive().len() > 1);
-        let pid = lab.process.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(sent.success());
+        assert!(send(signal, lab.process.id() as i32));
         let ended = wait_for(60, || lab.process.try_wait().unwrap().is_some());
-        assert!(ended, "{signal} did not end it");
+        assert!(ended, "{name} did not end it");
         assert!(
             wait_for(60, || lab.alive().is_empty()),
-            "{signal} left behind: {:?}",
+            "{name} left behind: {:?}",
             lab.alive()
         );
     }

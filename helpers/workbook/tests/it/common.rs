@@ -308,6 +308,13 @@ pub fn wait_for(seconds: u64, mut holds: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// Sends a signal to a process, or with a negative number to a group. Returns whether there is one.
+/// The program `kill` is not on every machine.
+pub fn send(signal: i32, whom: i32) -> bool {
+    // SAFETY: only sends a signal; whom is a process that the test has started.
+    unsafe { libc::kill(whom, signal) == 0 }
+}
+
 /// The living processes that have `setting` (`NAME=value`) in the environment they were started
 /// with. Children inherit it, so this finds whatever a command has left behind.
 #[cfg(target_os = "linux")]

@@ -255,7 +255,9 @@ fn a_kernel_does_not_outlive_the_program_that_started_it() {
     use std::os::unix::process::CommandExt;
 
     let kill = |signal: &str, whom: &str| {
-        let status = Command::new("kill").args([signal, "--", whom]).status();
+        let status = Command::new("sh")
+            .args(["-c", "kill $0 -- $1", signal, whom])
+            .status();
         assert!(status.unwrap().success());
     };
     let python_is_killed = |pid: u32| {
@@ -378,7 +380,9 @@ for worker in fs::read_dir({folder:?}).unwrap().flatten() {{
         let noted = fs::read_to_string(&processes).unwrap();
         let (cells, kernel) = noted.split_once(' ').unwrap();
         let victim = if the_kernel_itself { kernel } else { cells };
-        let killed = Command::new("kill").args(["-KILL", victim]).status();
+        let killed = Command::new("sh")
+            .args(["-c", "kill -KILL $0", victim])
+            .status();
         assert!(killed.unwrap().success());
         let output = run.wait_with_output().unwrap();
         assert!(!output.status.success());

@@ -162,7 +162,7 @@ fn a_kernel_that_is_killed_ends_the_run() {
         [
             code(
                 "let kernel = std::os::unix::process::parent_id().to_string();\n\
-                 std::process::Command::new(\"kill\").args([\"-9\", &kernel]).status().unwrap();\n\
+                 std::process::Command::new(\"sh\").args([\"-c\", \"kill -9 $0\", &kernel]).status().unwrap();\n\
                  std::thread::sleep(std::time::Duration::from_secs(600));",
             ),
             code("let next = 1;"),
