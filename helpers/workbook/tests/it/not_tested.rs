@@ -15,7 +15,7 @@ fn the_list_names_each_reason_once() {
         note("two", "no oven"),
         note("three", "no mill"),
     ]);
-    let expected = "\n  no mill\n    – one\n    – three\n  no oven\n    – two\nThe rest";
+    let expected = "\n  no mill\n    – one\n    – three\n  no oven\n    – two\nWith ";
     assert!(said.contains(expected), "{said}");
     assert!(said.starts_with("\nNOT TESTED"), "{said}");
     assert!(told(&[]).contains("Nothing was left out"));

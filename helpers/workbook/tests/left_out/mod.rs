@@ -102,14 +102,15 @@ pub fn told(notes: &[Note]) -> String {
             reasons.push(&note.why);
         }
     }
-    let mut text = "\nNOT TESTED on this machine:".to_owned();
+    let mut text =
+        "\nNOT TESTED on this machine, for lack of what the README does not ask for:".to_owned();
     for reason in reasons {
         text += &format!("\n  {reason}");
         for note in notes.iter().filter(|note| note.why == reason) {
             text += &format!("\n    – {}", note.what);
         }
     }
-    text + "\nThe rest was tested. With WORKBOOK_TEST=all a test fails where it would be left out."
+    text + "\nWith WORKBOOK_TEST=all a test fails where it would be left out."
 }
 
 /// Tells whoever runs the tests something, also when the test passes.
