@@ -126,6 +126,9 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
             if report.complete() {
                 fs::rename(&aside, notebook)?;
                 println!("saved");
+                if !report.left_out(&name).is_empty() {
+                    println!("its cells that were left out have no results in the file now");
+                }
             } else {
                 let _ = fs::remove_file(&aside);
                 println!("not saved");
