@@ -16,6 +16,7 @@ pub use journal::{Piece, timeline_of};
 
 use crate::paths::{root, scratch};
 use crate::program::command;
+use crate::shell::tool;
 use serde::Deserialize;
 use std::fmt;
 use std::fs;
@@ -31,6 +32,10 @@ const LIST_FILES: usize = 16;
 /// What a reader without the programs is told.
 const ABSENT: &str = "Not run here: the cluster's programs are not built. `cargo workbook setup \
                       --cluster` in a terminal builds them, once.";
+
+/// What a reader with the programs, but without Redis, is told.
+const NO_REDIS: &str = "Not run here: redis-server is not installed. `sudo apt install redis-server`, or \
+                        `conda install -c conda-forge redis-server`.";
 
 /// Why a cluster did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +95,8 @@ pub struct Cluster {
 }
 
 enum Kind {
-    Absent,
+    /// Holds what a reader is told.
+    Absent(&'static str),
     OneProcess {
         program: PathBuf,
     },
@@ -117,19 +123,24 @@ struct Place {
 impl Cluster {
     /// A Ballista scheduler and so many executors, each a process that runs one task at a time.
     pub fn of_executors(count: usize) -> Result<Cluster, ClusterError> {
-        Cluster::up(&["--executors", &count.max(1).to_string(), "--workers", "0"])
+        let arguments = ["--executors", &count.max(1).to_string(), "--workers", "0"];
+        Cluster::up(cluster_program("cluster").ok_or(ABSENT), &arguments)
     }
 
     /// A Redis and so many apalis workers, each a process that runs one task at a time.
     pub fn of_workers(count: usize) -> Result<Cluster, ClusterError> {
-        Cluster::up(&["--executors", "0", "--workers", &count.max(1).to_string()])
+        let arguments = ["--executors", "0", "--workers", &count.max(1).to_string()];
+        let redis = || tool("redis-server").ok_or(NO_REDIS);
+        let program = cluster_program("cluster").ok_or(ABSENT);
+        let program = program.and_then(|program| redis().map(|_| program));
+        Cluster::up(program, &arguments)
     }
 
     /// No cluster: DataFusion, the engine inside Ballista, in one process with `cores` threads.
     pub fn in_one_process(cores: usize) -> Cluster {
         let kind = match cluster_program("cluster") {
             Some(program) => Kind::OneProcess { program },
-            None => Kind::Absent,
+            None => Kind::Absent(ABSENT),
         };
         Cluster {
             kind,
@@ -138,13 +149,16 @@ impl Cluster {
         }
     }
 
-    fn up(arguments: &[&str]) -> Result<Cluster, ClusterError> {
-        let kind = match cluster_program("cluster") {
-            None => {
-                println!("{ABSENT}");
-                Kind::Absent
+    fn up(
+        program: Result<PathBuf, &'static str>,
+        arguments: &[&str],
+    ) -> Result<Cluster, ClusterError> {
+        let kind = match program {
+            Err(why) => {
+                println!("{why}");
+                Kind::Absent(why)
             }
-            Some(program) => {
+            Ok(program) => {
                 let supervisor = Supervisor::start(&program, arguments)?;
                 Kind::Running {
                     program,
@@ -159,9 +173,17 @@ impl Cluster {
         })
     }
 
-    /// Whether there is anything to ask; `false` where the programs are not built.
+    /// Whether there is anything to ask; `false` where the programs are not built, or Redis is not
+    /// installed. Printed with `{:?}`, the cluster then says what mends it.
     pub fn is_there(&self) -> bool {
-        !matches!(self.kind, Kind::Absent)
+        self.absent().is_none()
+    }
+
+    fn absent(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Absent(why) => Some(why),
+            _ => None,
+        }
     }
 
     fn running(&self) -> Option<(&Path, &Supervisor)> {
@@ -231,7 +253,7 @@ impl Cluster {
 
     fn submit(&self, statements: &str, runs: usize) -> Result<Job, ClusterError> {
         let (program, port) = match &self.kind {
-            Kind::Absent => return Ok(Job { child: None }),
+            Kind::Absent(why) => return Ok(Job { work: Err(why) }),
             Kind::OneProcess { program } => (program, None),
             Kind::Running {
                 program,
@@ -264,7 +286,9 @@ impl Cluster {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| ClusterError::Failed(error.to_string()))?;
-        Ok(Job { child: Some(child) })
+        Ok(Job {
+            work: Ok(Some(child)),
+        })
     }
 
     /// Puts a task for each X-ray into Redis: make it small, write it into the folder `to`. Each
@@ -343,7 +367,9 @@ impl Cluster {
 
     fn order(&self, words: &[&str]) -> Result<Report, ClusterError> {
         let Some((program, supervisor)) = self.running() else {
-            return Ok(Report::default());
+            return Ok(Report::absent(
+                self.absent().unwrap_or("It has one process only."),
+            ));
         };
         let mut order = command(program);
         order
@@ -379,7 +405,7 @@ impl Cluster {
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Absent => f.write_str(ABSENT),
+            Kind::Absent(why) => f.write_str(why),
             Kind::OneProcess { .. } => {
                 write!(f, "DataFusion in one process, {} threads", self.partitions)
             }
@@ -394,22 +420,26 @@ impl fmt::Debug for Cluster {
 /// A query that runs.
 #[derive(Debug)]
 pub struct Job {
-    child: Option<Child>,
+    /// The process, until it is waited for; or why there is none.
+    work: Result<Option<Child>, &'static str>,
 }
 
 impl Job {
     /// Waits for its table.
     pub fn wait(mut self) -> Result<Answer, ClusterError> {
-        match self.child.take() {
-            None => Ok(Answer::absent()),
-            Some(child) => Ok(Answer::new(finish(child)?)),
+        match &mut self.work {
+            Err(why) => Ok(Answer::absent(why)),
+            Ok(child) => match child.take() {
+                Some(child) => Ok(Answer::new(finish(child)?)),
+                None => Err(ClusterError::Failed("it was waited for already".to_owned())),
+            },
         }
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
+        if let Ok(Some(child)) = &mut self.work {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -551,7 +581,7 @@ mod tests {
     #[test]
     fn without_the_programs_every_call_answers_and_nothing_fails() {
         let mut cluster = Cluster {
-            kind: Kind::Absent,
+            kind: Kind::Absent(NO_REDIS),
             tables: Vec::new(),
             partitions: 1,
         };
@@ -561,7 +591,22 @@ mod tests {
         assert!(cluster.kill("executor-1").unwrap().names().is_empty());
         assert!(cluster.journal().is_empty());
         assert!(cluster.wait_for_tasks(Duration::ZERO).is_ok());
-        assert!(format!("{cluster:?}").contains("setup --cluster"));
+        // Whatever a cell prints of it says what is lacking, and no other thing.
+        for said in [
+            format!("{cluster:?}"),
+            format!("{:?}", cluster.sql("SELECT 1").unwrap()),
+            cluster.kill("worker-1").unwrap().to_string(),
+        ] {
+            assert_eq!(said, NO_REDIS);
+        }
+        cluster.kind = Kind::Absent(ABSENT);
+        for said in [
+            format!("{cluster:?}"),
+            format!("{:?}", cluster.sql("SELECT 1").unwrap()),
+            cluster.heal().unwrap().to_string(),
+        ] {
+            assert_eq!(said, ABSENT);
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What a cluster answers: a table, a report of its processes, or that it is not there.
 
-use super::ABSENT;
 use crate::display::{escape, show};
 use crate::measure::Timing;
 use serde::Deserialize;
@@ -14,8 +13,8 @@ const MOST_ROWS: usize = 20;
 /// The table that a query gave.
 #[derive(Clone)]
 pub struct Answer {
-    /// `None` where the cluster's programs are not built.
-    table: Option<Table>,
+    /// Or what a reader is told, where there is no cluster.
+    table: Result<Table, &'static str>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -27,24 +26,25 @@ pub(super) struct Table {
 
 impl Answer {
     pub(super) fn new(table: Table) -> Self {
-        Answer { table: Some(table) }
+        Answer { table: Ok(table) }
     }
 
-    pub(super) fn absent() -> Self {
-        Answer { table: None }
+    pub(super) fn absent(why: &'static str) -> Self {
+        Answer { table: Err(why) }
     }
 
     pub(super) fn forget_first_run(&mut self) {
-        if let Some(table) = &mut self.table
+        if let Ok(table) = &mut self.table
             && table.seconds.len() > 1
         {
             table.seconds.remove(0);
         }
     }
 
-    /// Whether there is a table; `false` where the cluster's programs are not built.
+    /// Whether there is a table; `false` where the cluster's programs are not built. Printed with
+    /// `{:?}`, the answer then says what mends it.
     pub fn is_there(&self) -> bool {
-        self.table.is_some()
+        self.table.is_ok()
     }
 
     /// The rows as tuples, such as `answer.rows::<(String, f64)>()`; none where there is no table.
@@ -71,7 +71,7 @@ impl Answer {
     ///
     /// If there is no such column, or it does not hold bytes.
     pub fn bytes(&self, column: &str) -> Vec<Vec<u8>> {
-        let Some(table) = &self.table else {
+        let Ok(table) = &self.table else {
             return Vec::new();
         };
         let place = table.columns.iter().position(|name| name == column);
@@ -89,15 +89,15 @@ impl Answer {
     /// The times of the query's runs, for a [`Comparison`](crate::measure::Comparison): from its
     /// text to the last row of its result, as the client saw it. `None` where there is no table.
     pub fn timing(&self, name: &str) -> Option<Timing> {
-        let wall = self.table.as_ref()?.seconds.clone();
+        let wall = self.table.as_ref().ok()?.seconds.clone();
         Some(Timing::of_wall(name, wall))
     }
 
     /// Shows the table as the result of the cell; the kernel calls this.
     pub fn evcxr_display(&self) {
         match &self.table {
-            None => show(&format!("<p>{}</p>", escape(ABSENT)), ABSENT),
-            Some(table) => {
+            Err(why) => show(&format!("<p>{}</p>", escape(why)), why),
+            Ok(table) => {
                 let mut html = String::from("<table><thead><tr>");
                 for name in &table.columns {
                     html += &format!("<th>{}</th>", escape(name));
@@ -131,8 +131,8 @@ impl Table {
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.table {
-            None => f.write_str(ABSENT),
-            Some(table) => {
+            Err(why) => f.write_str(why),
+            Ok(table) => {
                 let mut lines = vec![table.columns.clone()];
                 lines.extend(
                     table
@@ -152,6 +152,9 @@ impl fmt::Debug for Answer {
 #[derive(Clone, Default, Deserialize)]
 pub struct Report {
     members: Vec<Member>,
+    /// What a reader is told where there is no cluster.
+    #[serde(skip)]
+    absent: &'static str,
 }
 
 #[derive(Clone, Deserialize)]
@@ -162,6 +165,13 @@ struct Member {
 }
 
 impl Report {
+    pub(super) fn absent(why: &'static str) -> Self {
+        Report {
+            members: Vec::new(),
+            absent: why,
+        }
+    }
+
     /// The names of all processes; none where the cluster's programs are not built.
     pub fn names(&self) -> Vec<String> {
         self.members
@@ -181,7 +191,7 @@ impl Report {
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.members.is_empty() {
-            return f.write_str(ABSENT);
+            return f.write_str(self.absent);
         }
         let mut lines = vec![["process", "number", "state"].map(str::to_owned).to_vec()];
         for member in &self.members {

@@ -22,6 +22,9 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 LATE_OUTPUT_SECONDS = 0.05
 LAST_OUTPUT_SECONDS = 0.5
 
+# With these words a cell says that what it needs is not on this machine, and what to do.
+LEFT_OUT = "Not run here:"
+
 
 def tell(event, **facts):
     print(json.dumps({"event": event, **facts}), flush=True)
@@ -42,6 +45,20 @@ def kinds(outputs):
         elif data:
             seen.add("text")
     return sorted(seen)
+
+
+def left_out(outputs):
+    """The sentences in which a cell says that it left something out, each once."""
+    sentences = {}
+    for output in outputs:
+        if output["output_type"] == "stream" and output["name"] == "stdout":
+            text = output["text"]
+        else:
+            text = "".join(output.get("data", {}).get("text/plain", ""))
+        for line in text.splitlines():
+            if line.startswith(LEFT_OUT):
+                sentences[line.removeprefix(LEFT_OUT).strip()] = None
+    return list(sentences)
 
 
 class Run:
@@ -194,6 +211,7 @@ class Run:
             tags=cell.metadata.get("tags", []),
             kinds=kinds(cell.outputs),
             published=published,
+            left_out=left_out(cell.outputs),
             seconds=seconds,
             compiled=compiled,
         )

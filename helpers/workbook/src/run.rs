@@ -73,6 +73,28 @@ impl Report {
             .filter_map(|(cell, cause)| cause.as_ref().map(|cause| (cell, cause)))
     }
 
+    /// What was left out and what mends it, a line for each reason, with the cells in question.
+    fn left_out(&self, name: &str) -> Vec<String> {
+        let mut cells_by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+        for (cell, _) in &self.cells {
+            for reason in &cell.left_out {
+                let number = cell.number.to_string();
+                match cells_by_reason
+                    .iter_mut()
+                    .find(|(known, _)| known == reason)
+                {
+                    Some((_, cells)) => cells.push(number),
+                    None => cells_by_reason.push((reason, vec![number])),
+                }
+            }
+        }
+        let line = |(reason, cells): (&str, Vec<String>)| {
+            let cells_word = if cells.len() == 1 { "cell" } else { "cells" };
+            format!("{name}, {cells_word} {}: {reason}", cells.join(", "))
+        };
+        cells_by_reason.into_iter().map(line).collect()
+    }
+
     fn complete(&self) -> bool {
         self.cells.len() == self.count && self.failures().next().is_none()
     }
@@ -84,6 +106,7 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     let _open = locks::share(layout, locks::OPEN)?;
     let environment = setup::ensure(layout)?;
     let mut failed = Vec::new();
+    let mut left_out = Vec::new();
     for notebook in &notebooks {
         let name = name_of(notebook);
         println!("\n{name}");
@@ -102,6 +125,7 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         for (cell, cause) in report.failures() {
             failed.push(format!("{name}, cell {}: {cause}", cell.number));
         }
+        left_out.extend(report.left_out(&name));
         if !report.complete() && report.failures().next().is_none() {
             failed.push(format!("{name}: the run ended before all cells were done"));
         }
@@ -109,6 +133,9 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
             if report.complete() {
                 fs::rename(&aside, notebook)?;
                 println!("saved");
+                if !report.left_out(&name).is_empty() {
+                    println!("its cells that were left out have no results in the file now");
+                }
             } else {
                 let _ = fs::remove_file(&aside);
                 println!("not saved");
@@ -117,6 +144,9 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     }
     kernel::sweep(layout)?;
     println!();
+    for line in &left_out {
+        println!("– left out: {line}");
+    }
     if failed.is_empty() {
         println!("✓ {} notebook(s), no failed cell", notebooks.len());
         return Ok(ExitCode::SUCCESS);
@@ -217,6 +247,7 @@ fn execute(
                     && cause.is_none()
                 {
                     last.stderr = cell.stderr;
+                    last.left_out = cell.left_out;
                     *cause = judge(last);
                 }
             }
@@ -260,6 +291,7 @@ fn print_report(report: &Report) {
                 cell.compiled.map_or(String::new(), |s| format!("{s:.1}")),
                 format!("{:.1}", cell.seconds),
                 match cause {
+                    None if !cell.left_out.is_empty() => "– left out".to_owned(),
                     None => "✓".to_owned(),
                     Some(cause) => format!("✗ {cause}"),
                 },

@@ -3,6 +3,10 @@
 //! To Jupyter, a cell that panics or ends early by `?` is fine: all there is to see is text on
 //! standard error. So the rule is: whatever a cell writes there is a failure, unless the cell is
 //! tagged `allow-stderr`. What helpers tells the reader goes to standard output.
+//!
+//! A cell whose programs are not on this machine says so in a line that begins with "Not run
+//! here:". It is neither a success nor a failure: it owes no output, but whatever else goes wrong
+//! in it counts.
 
 use serde::Deserialize;
 use std::fmt;
@@ -38,6 +42,8 @@ pub struct Execution {
     pub kinds: Vec<String>,
     /// The same of the outputs that the notebook file came with.
     pub published: Vec<String>,
+    /// What it says after "Not run here:": why something was left out, and what mends it.
+    pub left_out: Vec<String>,
     /// From the request to the end, compilation included.
     pub seconds: f64,
     /// The part of it until the cell was compiled; `None` where nothing was.
@@ -138,6 +144,9 @@ fn panic_in(stderr: &str) -> Option<String> {
 }
 
 fn missing_output(cell: &Execution) -> Option<Cause> {
+    if !cell.left_out.is_empty() {
+        return None;
+    }
     let figure = "figure".to_owned();
     if cell.published.contains(&figure) && !cell.kinds.contains(&figure) {
         return Some(Cause::OutputMissing(figure));
@@ -184,6 +193,7 @@ mod tests {
             tags: vec![],
             kinds: vec![],
             published: vec![],
+            left_out: vec![],
             seconds: 1.0,
             compiled: None,
         }
@@ -249,6 +259,20 @@ mod tests {
         cell.published = vec!["text".into()];
         cell.kinds = vec![];
         assert_eq!(judge(&cell), Some(Cause::OutputMissing("output".into())));
+    }
+
+    #[test]
+    fn a_cell_that_was_left_out_owes_no_output_but_may_not_fail_otherwise() {
+        let mut cell = cell();
+        cell.published = vec!["figure".into()];
+        cell.kinds = vec!["text".into()];
+        cell.left_out = vec!["parallel is not installed".into()];
+        assert_eq!(judge(&cell), None);
+        cell.stderr = "thread 'main' panicked at src/lib.rs:3:5:\nno rows\n".into();
+        assert_eq!(judge(&cell), Some(Cause::Panicked("no rows".into())));
+        cell.status = Status::Error;
+        cell.detail = "Error: mismatched types".into();
+        assert!(matches!(judge(&cell), Some(Cause::DoesNotCompile(_))));
     }
 
     #[test]

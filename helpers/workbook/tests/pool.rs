@@ -3,6 +3,7 @@
 //! A pool runs functions of shared objects, so its scenarios are in one: the example
 //! `pool-functions`. Each runs in a process of its own.
 
+mod left_out;
 mod object;
 
 use std::ffi::{CString, c_char, c_int};
@@ -344,13 +345,13 @@ fn ended_by_its_death() {
     }
 }
 
-/// The unsafe parts on both sides, watched by valgrind where there is one (CI installs it).
+/// The unsafe parts on both sides, watched by valgrind where there is one.
 #[test]
 fn valgrind_finds_nothing() {
     let there = Command::new("valgrind").arg("--version").output();
     if !there.is_ok_and(|output| output.status.success()) {
-        assert!(std::env::var_os("CI").is_none(), "CI must have valgrind");
-        eprintln!("valgrind is not installed: nothing tested");
+        let why = "valgrind is not installed (Debian and Ubuntu: `sudo apt install valgrind`)";
+        left_out::leave_out("the memory of the pool's unsafe parts", why);
         return;
     }
     let logs = tempfile::tempdir().unwrap();

@@ -3,7 +3,9 @@
 //! The browser is the system's own, driven by Playwright for Python, which this test installs
 //! into `target/workbook/test-venv`. Screenshots go to `target/workbook/screenshots`.
 
-use crate::common::{chapters, root, say, set_up, text_of, turn, wait_for, workbook};
+use crate::common::{
+    chapters, leave_out, root, say, send, set_up, text_of, turn, wait_for, workbook,
+};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -90,9 +92,9 @@ impl Lab {
             .unwrap_or_else(|| panic!("no port in {}", self.address))
     }
 
-    fn signal(&self, signal: &str) {
-        let group = format!("-{}", self.process.id());
-        let _ = Command::new("kill").args([signal, "--", &group]).status();
+    /// As a terminal does: to the whole group.
+    fn signal(&self, signal: i32) {
+        send(signal, -(self.process.id() as i32));
     }
 
     /// Everything of this JupyterLab that is alive: nothing else has its home folder.
@@ -108,9 +110,9 @@ impl Drop for Lab {
     fn drop(&mut self) {
         // A failed test must not leave behind what it has found to be left behind.
         if matches!(self.process.try_wait(), Ok(None)) || !self.alive().is_empty() {
-            self.signal("-INT");
+            self.signal(libc::SIGINT);
             wait_for(30, || !matches!(self.process.try_wait(), Ok(None)));
-            self.signal("-KILL");
+            self.signal(libc::SIGKILL);
             let _ = self.process.wait();
         }
     }
@@ -123,14 +125,18 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
         return;
     };
     let Some(chromium) = chromium() else {
-        say(
-            "the browser test was skipped: Chromium was not found; install it (Debian and Ubuntu: \
-             `sudo apt install chromium`) or set WORKBOOK_CHROMIUM to the program",
+        leave_out(
+            "JupyterLab in a browser",
+            "Chromium was not found; install it (Debian and Ubuntu: `sudo apt install chromium`) \
+             or set WORKBOOK_CHROMIUM to the program",
         );
         return;
     };
     set_up();
-    let python = python_with_playwright();
+    let python = match python_with_playwright() {
+        Ok(python) => python,
+        Err(why) => return leave_out("JupyterLab in a browser", &why),
+    };
     let _only = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let _turn = turn();
     let screenshots = root().join("target/workbook/screenshots");
@@ -169,7 +175,7 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
 
     // Its kernel is running; Ctrl-C ends that too.
     assert!(cfg!(not(target_os = "linux")) || lab.alive().len() > 2);
-    lab.signal("-INT");
+    lab.signal(libc::SIGINT);
     assert!(
         wait_for(120, || lab.process.try_wait().unwrap().is_some()),
         "Ctrl-C did not end it: {:?}",
@@ -190,17 +196,15 @@ fn jupyterlab_does_not_outlive_the_command() {
     set_up();
     let _only = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let _turn = turn();
-    for signal in ["-TERM", "-KILL"] {
+    for (signal, name) in [(libc::SIGTERM, "SIGTERM"), (libc::SIGKILL, "SIGKILL")] {
         let mut lab = Lab::start(&[]);
         assert!(lab.alive().len() > 1);
-        let pid = lab.process.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(sent.success());
+        assert!(send(signal, lab.process.id() as i32));
         let ended = wait_for(60, || lab.process.try_wait().unwrap().is_some());
-        assert!(ended, "{signal} did not end it");
+        assert!(ended, "{name} did not end it");
         assert!(
             wait_for(60, || lab.alive().is_empty()),
-            "{signal} left behind: {:?}",
+            "{name} left behind: {:?}",
             lab.alive()
         );
     }
@@ -219,8 +223,9 @@ fn chromium() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// A Python environment of the test's own, made on first use.
-fn python_with_playwright() -> PathBuf {
+/// A Python environment of the test's own, made on first use. That needs a network, which the
+/// workbook does not need any more at this point; an error says why there is none.
+fn python_with_playwright() -> Result<PathBuf, String> {
     let folder = root().join("target/workbook/test-venv");
     let python = folder.join("bin/python");
     let ready = |python: &Path| {
@@ -231,33 +236,25 @@ fn python_with_playwright() -> PathBuf {
         check.is_ok_and(|status| status.success())
     };
     if ready(&python) {
-        return python;
+        return Ok(python);
     }
     let own = root().join(".venv/bin/python");
     let maker = if own.exists() { own } else { "python3".into() };
-    for (program, arguments) in [
-        (
-            &maker,
-            &["-m", "venv", "--clear", folder.to_str().unwrap()][..],
-        ),
-        (
-            &python,
-            &["-m", "pip", "install", "--quiet", "playwright>=1.50"],
-        ),
-    ] {
-        let output = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "Playwright could not be installed:\n{}",
-            text_of(&output)
-        );
+    let mut make = Command::new(maker);
+    make.args(["-m", "venv", "--clear"]).arg(&folder);
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "playwright>=1.50"]);
+    for mut command in [make, install] {
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        if !output.status.success() {
+            let said = text_of(&output);
+            let last = said.lines().rfind(|line| !line.trim().is_empty());
+            let last = last.unwrap_or("no message");
+            return Err(format!("Playwright could not be installed: {last}"));
+        }
     }
     assert!(ready(&python));
-    python
+    Ok(python)
 }
 
 /// Without its token the server gives nothing away.

@@ -1,6 +1,8 @@
 //! Do the other commands do what they say? `reset` is tested beside its code, on a scratch clone.
 
-use crate::common::{Notebook, SETUP, code, root, run_with, set_up, text_of, workbook};
+use crate::common::{
+    Notebook, SETUP, code, places, root, run_with, set_up, text_of, workbook,
+};
 use serde_json::json;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +17,7 @@ fn made() -> Vec<(PathBuf, SystemTime)> {
     for folder in ["target/workbook/stamps", ".venv/share/jupyter", ".venv/bin"] {
         collect(&root().join(folder), &mut found);
     }
-    let seed = root().join("target/workbook/seed");
+    let seed = places().seed.clone();
     found.push((
         seed.clone(),
         fs::metadata(&seed).unwrap().modified().unwrap(),

@@ -1,6 +1,7 @@
 //! What the tests share: the command, small notebooks, and what is left in the system.
 
 pub use crate::chapter::{is_chapter, name_of};
+pub use crate::left_out::{leave_out, say};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,33 @@ pub const SETUP: &str = ":dep helpers = { path = \"../helpers\" }\nuse helpers::
 pub fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// Where the command keeps what it makes. It chooses another place for a part of it where the
+/// workbook's own would not do, so it is asked.
+pub struct Places {
+    /// The compiled dependencies that every kernel starts from.
+    pub seed: PathBuf,
+    /// One folder for each running kernel.
+    pub kernels: PathBuf,
+}
+
+/// Asks the command where things are, once.
+pub fn places() -> &'static Places {
+    static PLACES: OnceLock<Places> = OnceLock::new();
+    PLACES.get_or_init(|| {
+        let output = workbook().arg("where").output().unwrap();
+        assert!(output.status.success(), "{}", text_of(&output));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let place = |name: &str| match answer[name].as_str() {
+            Some(path) => PathBuf::from(path),
+            None => panic!("`workbook where` names no {name}: {answer}"),
+        };
+        Places {
+            seed: place("seed"),
+            kernels: place("kernels"),
+        }
+    })
 }
 
 /// The command `cargo workbook`, on little data.
@@ -280,6 +308,13 @@ pub fn wait_for(seconds: u64, mut holds: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// Sends a signal to a process, or with a negative number to a group. Returns whether there is one.
+/// The program `kill` is not on every machine.
+pub fn send(signal: i32, whom: i32) -> bool {
+    // SAFETY: only sends a signal; whom is a process that the test has started.
+    unsafe { libc::kill(whom, signal) == 0 }
+}
+
 /// The living processes that have `setting` (`NAME=value`) in the environment they were started
 /// with. Children inherit it, so this finds whatever a command has left behind.
 #[cfg(target_os = "linux")]
@@ -298,11 +333,4 @@ pub fn processes_with(setting: &str) -> Vec<String> {
         }
     }
     found
-}
-
-/// Tells whoever runs the tests something, also when the test passes.
-pub fn say(text: &str) {
-    // The print macros would keep it until the test fails.
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,10 +1,10 @@
 //! Do kernels live side by side, start warm, and leave nothing behind?
 
 use crate::common::{
-    Notebook, Ran, SETUP, code, run, run_with, set_up, text_of, turn, wait_for, workbook,
+    Notebook, Ran, SETUP, code, run, run_with, send, set_up, text_of, turn, wait_for, workbook,
 };
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// A cell that writes down which kernel it runs on.
 fn note_kernel(notebook: &str) -> String {
@@ -48,7 +48,7 @@ impl Facts {
     fn expect_nothing_left(&self) {
         let cells = self.cells();
         let folder = std::path::Path::new(&cells).parent().unwrap();
-        assert!(folder.starts_with(crate::common::root().join("target/workbook/kernels")));
+        assert!(folder.starts_with(&crate::common::places().kernels));
         #[cfg(target_os = "linux")]
         self.expect_no_process();
         let gone = wait_for(60, || !folder.exists());
@@ -184,7 +184,7 @@ fn compare(seed: &str) {
     assert!(!helpers_made(&own).is_empty());
     assert_eq!(helpers_made(&own), helpers_made(&first));
 }"#;
-    let seed = crate::common::root().join("target/workbook/seed");
+    let seed = &crate::common::places().seed;
     let notebook = Notebook::new(
         "warm",
         [
@@ -254,21 +254,17 @@ fn surroundings() -> Notebook {
 fn a_kernel_does_not_outlive_the_program_that_started_it() {
     use std::os::unix::process::CommandExt;
 
-    let kill = |signal: &str, whom: &str| {
-        let status = Command::new("kill").args([signal, "--", whom]).status();
-        assert!(status.unwrap().success());
-    };
     let python_is_killed = |pid: u32| {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         let children: Vec<&str> = children.split_whitespace().collect();
         assert!(!children.is_empty());
         for child in children {
-            kill("-KILL", child);
+            assert!(send(libc::SIGKILL, child.parse().unwrap()));
         }
     };
-    let run_is_killed = |pid: u32| kill("-KILL", &pid.to_string());
+    let run_is_killed = |pid: u32| assert!(send(libc::SIGKILL, pid as i32));
     // A terminal's Ctrl-C goes to the whole group.
-    let ctrl_c = |pid: u32| kill("-INT", &format!("-{pid}"));
+    let ctrl_c = |pid: u32| assert!(send(libc::SIGINT, -(pid as i32)));
     let ends: [&dyn Fn(u32); 3] = [&python_is_killed, &run_is_killed, &ctrl_c];
 
     set_up();
@@ -377,8 +373,7 @@ for worker in fs::read_dir({folder:?}).unwrap().flatten() {{
         let noted = fs::read_to_string(&processes).unwrap();
         let (cells, kernel) = noted.split_once(' ').unwrap();
         let victim = if the_kernel_itself { kernel } else { cells };
-        let killed = Command::new("kill").args(["-KILL", victim]).status();
-        assert!(killed.unwrap().success());
+        assert!(send(libc::SIGKILL, victim.parse().unwrap()));
         let output = run.wait_with_output().unwrap();
         assert!(!output.status.success());
         let ran = Ran {

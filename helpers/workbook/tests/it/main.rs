@@ -9,6 +9,7 @@
 //! | [`chapters`] | are the chapters well formed, and does every cell of them run? |
 //! | [`exercises`] | do the checks accept the solutions and nothing else? |
 //! | [`browser`] | does all of it work in JupyterLab? |
+//! | [`not_tested`] | does whoever runs the tests learn what was not tested? |
 //!
 //! Everything here runs on the kernel that readers use. The first test that needs it makes it
 //! (`cargo workbook setup`), which takes minutes on a fresh clone and nothing later.
@@ -22,4 +23,7 @@ mod common;
 mod endings;
 mod exercises;
 mod kernels;
+#[path = "../left_out/mod.rs"]
+mod left_out;
+mod not_tested;
 mod runner;

@@ -97,6 +97,44 @@ fn each_broken_cell_is_found_with_its_cause() {
     assert_eq!(fs::read_dir(folder).unwrap().count(), 1, "files left over");
 }
 
+/// A cell whose programs are not on this machine says so, in print or as its result. The run passes,
+/// marks it, and lists what it left out; a figure that is lost without these words is still a fault.
+#[test]
+fn what_was_left_out_is_listed_and_is_no_failure() {
+    const LEFT_OUT: &str = "– left out";
+    let cells = [
+        (code(SETUP), "✓"),
+        (
+            code("println!(\"$ mill\\nNot run here: no mill; `brew it`\");").published(figure()),
+            LEFT_OUT,
+        ),
+        (
+            code("show(\"<p>Not run here: no mill; `brew it`</p>\", \"Not run here: no mill; `brew it`\");")
+                .published(figure()),
+            LEFT_OUT,
+        ),
+        (
+            code("println!(\"It was not run. Not run here: is no beginning.\");")
+                .published(printed("some words")),
+            "✓",
+        ),
+    ];
+    let (cells, states): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
+    let ran = run(&Notebook::new("left-out", cells), &[]);
+    ran.expect_success();
+    for (index, state) in states.iter().enumerate() {
+        let line = ran.state(index + 1);
+        assert!(line.ends_with(state), "{line}\n{}", ran.stdout);
+    }
+    let listed = "\n– left out: left-out.ipynb, cells 2, 3: no mill; `brew it`\n";
+    assert!(ran.stdout.contains(listed), "{}", ran.stdout);
+
+    let lost = code("println!(\"not here: no mill\");").published(figure());
+    let ran = run(&Notebook::new("lost", [lost]), &[]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    assert!(ran.state(1).contains("✗ gave no figure"), "{}", ran.stdout);
+}
+
 #[test]
 fn a_cell_that_hangs_ends_the_run_at_its_time_limit() {
     let notebook = Notebook::new(
@@ -124,7 +162,7 @@ fn a_kernel_that_is_killed_ends_the_run() {
         [
             code(
                 "let kernel = std::os::unix::process::parent_id().to_string();\n\
-                 std::process::Command::new(\"kill\").args([\"-9\", &kernel]).status().unwrap();\n\
+                 std::process::Command::new(\"sh\").args([\"-c\", \"kill -9 $0\", &kernel]).status().unwrap();\n\
                  std::thread::sleep(std::time::Duration::from_secs(600));",
             ),
             code("let next = 1;"),
