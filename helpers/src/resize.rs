@@ -16,9 +16,10 @@
 //! to 4 for [`resize_scaled`]. Of grey PNGs with 16 bits the upper eight count, where Pillow makes
 //! every level above 255 of 65535 white.
 //!
-//! All of them refuse the same files. Among these are rare kinds of JPEG, of which the decoder would
-//! make garbage without saying so: with a scan of its own for each colour, with colours sampled finer
-//! than the brightness, or with a third of the samples. The error says what to do.
+//! All of them refuse the same files (but for damage inside the blocks of a JPEG, most of which
+//! [`resize_scaled`] walks over). Among these are rare kinds of JPEG, of which the decoder would make
+//! garbage without saying so: with a scan of its own for each colour, with colours sampled finer than
+//! the brightness, or with a third of the samples. The error says what to do.
 //!
 //! Each file gives a [`Thumbnail`] or an error with its name, whatever is in it: damaged input is
 //! no reason to panic, to hang, or to take more memory than [`MAX_MEMORY`].

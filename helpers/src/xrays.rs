@@ -294,12 +294,8 @@ impl fmt::Display for XrayError {
             XrayError::NoneReadable { place, bad } => {
                 write!(f, "{} has no image that can be read", place.display())?;
                 if let Some((file, why)) = bad.first() {
-                    write!(
-                        f,
-                        ", of {}; the first, {}: {why}",
-                        bad.len(),
-                        file.display()
-                    )?;
+                    let (count, file) = (bad.len(), file.display());
+                    write!(f, ": {count} tried, such as {file} ({why})")?;
                 }
                 write!(f, ". {HINT}.")
             }

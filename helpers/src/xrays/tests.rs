@@ -84,7 +84,7 @@ fn a_folder_is_read_in_order_with_its_classes() {
     );
     assert_eq!(set.skipped().len(), 1);
     let text = set.to_string();
-    assert!(text.contains("hollow.jpg: an empty file"), "{text}");
+    assert!(text.contains, "{text}");
     assert_eq!(set.clone().class("PNEUMONIA").len(), 1);
     assert_eq!(set.take(2).len(), 2);
 }
@@ -244,15 +244,12 @@ fn a_folder_of_bad_images_says_so_in_one_sentence() {
     fs::write(folder.path().join("text.jpg"), "kaya toast").unwrap();
     let text = xrays_from(folder.path()).unwrap().readable().unwrap_err();
     for (error, name) in [
-        (hollow, "hollow.jpg: an empty file"),
-        (text, "hollow.jpg: an"),
+        (hollow, "hollow.jpg (an empty file"),
+        (text, "hollow.jpg (an"),
     ] {
         assert!(matches!(&error, XrayError::NoneReadable { .. }));
         let text = error.to_string();
-        assert!(
-            text.contains("has no image that can be read, of "),
-            "{text}"
-        );
+        assert!(text.contains("has no image that can be read: "), "{text}");
         assert!(
             text.contains(name) && text.contains("WORKBOOK_XRAYS"),
             "{text}"
