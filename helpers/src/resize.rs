@@ -9,8 +9,17 @@
 //! | [`resize_scaled`] | of a JPEG only the mean of each 8 × 8 block | `fast_image_resize` |
 //!
 //! All of them do what Pillow does in `Image.open(f).convert("L").resize((64, 64))`: the picture
-//! is stretched to a square, alpha is ignored, an EXIF orientation is not applied. [`resize`]
-//! differs from Pillow by rounding only, [`resize_scaled`] by less than one level.
+//! is stretched to a square, alpha is ignored, an EXIF orientation is not applied. At the qualities
+//! that cameras and programs write, [`resize`] differs from Pillow by rounding only and
+//! [`resize_scaled`] by less than one level. In JPEGs of the very lowest qualities it is more: at
+//! quality 1 up to 2 levels for [`resize`] (where Pillow cuts off colours that do not exist), and up
+//! to 4 for [`resize_scaled`]. Of grey PNGs with 16 bits the upper eight count, where Pillow makes
+//! every level above 255 of 65535 white.
+//!
+//! All of them refuse the same files (but for damage inside the blocks of a JPEG, most of which
+//! [`resize_scaled`] walks over). Among these are rare kinds of JPEG, of which the decoder would make
+//! garbage without saying so: with a scan of its own for each colour, with colours sampled finer than
+//! the brightness, or with a third of the samples. The error says what to do.
 //!
 //! Each file gives a [`Thumbnail`] or an error with its name, whatever is in it: damaged input is
 //! no reason to panic, to hang, or to take more memory than [`MAX_MEMORY`].
@@ -212,8 +221,7 @@ fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Reason> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        // A pipe or a device might never end.
-        return Err(Reason::Io("it is not a file".to_owned()));
+        return Err(Reason::Io(error::NOT_A_FILE.to_owned()));
     }
     bytes.reserve_exact(metadata.len().min(MAX_FILE) as usize + 1);
     // The file may grow while it is read.

@@ -7,17 +7,16 @@
 mod archive;
 mod draw;
 mod folder;
+mod readable;
 mod store;
 mod synthetic;
 
 pub use synthetic::synthetic;
 
-use crate::resize::header::{Header, read_header};
-use crate::resize::{Reason, read};
+use crate::resize::header::{Header, check};
+use crate::resize::read;
 use crate::size::{Size, size};
 use rayon::prelude::*;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{env, fmt};
 
@@ -154,7 +153,8 @@ impl XraySet {
 
     /// What there is: source, count, bytes, sizes, colours, and what was left out.
     ///
-    /// Reads each file's header, not its pixels.
+    /// Reads each file and looks at its header, not at its pixels. What is wrong with those shows
+    /// only after [`readable`](XraySet::readable).
     pub fn describe(&self) -> String {
         let looks: Vec<Result<(u64, Header), String>> =
             self.files.par_iter().map(|x| look(&x.path)).collect();
@@ -201,7 +201,7 @@ impl XraySet {
         ));
         if !bad.is_empty() {
             lines.push(format!("left out or unreadable: {}", bad.len()));
-            const SHOWN: usize = 5;
+            const SHOWN: usize = 20;
             for (path, why) in bad.iter().take(SHOWN) {
                 lines.push(format!("  {}: {why}", path.display()));
             }
@@ -219,25 +219,11 @@ impl fmt::Display for XraySet {
     }
 }
 
-/// Length and header of a file, from its first 64 KiB where that is enough.
+/// Length and header of a file, or why it is no image that can be decoded.
 fn look(path: &Path) -> Result<(u64, Header), String> {
-    let mut start = Vec::new();
-    let mut file = File::open(path).map_err(|e| e.to_string())?;
-    let length = file.metadata().map_err(|e| e.to_string())?.len();
-    file.by_ref()
-        .take(64 << 10)
-        .read_to_end(&mut start)
-        .map_err(|e| e.to_string())?;
-    let header = match read_header(&start) {
-        Err(Reason::Truncated) if length > start.len() as u64 => {
-            let whole = read(path).map_err(|e| e.reason.to_string())?;
-            read_header(&whole)
-        }
-        early => early,
-    };
-    header
-        .map(|header| (length, header))
-        .map_err(|reason| reason.to_string())
+    let bytes = read(path).map_err(|error| error.reason.to_string())?;
+    let header = check(&bytes).map_err(|reason| reason.to_string())?;
+    Ok((bytes.len() as u64, header))
 }
 
 /// Why there are no X-rays, and what to do.
@@ -254,6 +240,13 @@ pub enum XrayError {
     NoImages {
         /// Which one.
         place: PathBuf,
+    },
+    /// There are images, and not one of them can be read.
+    NoneReadable {
+        /// Where they are.
+        place: PathBuf,
+        /// Which ones, and why.
+        bad: Vec<(PathBuf, String)>,
     },
     /// The zip is damaged, or has something in it that is not unpacked. Nothing was unpacked.
     Archive {
@@ -297,6 +290,14 @@ impl fmt::Display for XrayError {
             }
             XrayError::NoImages { place } => {
                 write!(f, "{} has no images in it. {HINT}.", place.display())
+            }
+            XrayError::NoneReadable { place, bad } => {
+                write!(f, "{} has no image that can be read", place.display())?;
+                if let Some((file, why)) = bad.first() {
+                    let (count, file) = (bad.len(), file.display());
+                    write!(f, ": {count} tried, such as {file} ({why})")?;
+                }
+                write!(f, ". {HINT}.")
             }
             XrayError::Archive { place, why } => {
                 write!(f, "{} was not unpacked: {why}. {HINT}.", place.display())

@@ -16,7 +16,7 @@ pub struct ResizeError {
 /// What is wrong with an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
-    /// The file cannot be read; the text is the system's.
+    /// The file cannot be read; the text is mostly the system's.
     Io(String),
     /// There is nothing in the file.
     Empty,
@@ -26,8 +26,15 @@ pub enum Reason {
     Truncated,
     /// It is larger than this workbook decodes; the text says in which way.
     TooLarge(String),
-    /// It breaks the rules of its format, or uses a rare part of them that the decoder lacks.
+    /// It breaks the rules of its format. The text says how, in plain words.
     Damaged(String),
+    /// It is a JPEG of a kind that few programs write, and that the decoder lacks or gets wrong.
+    Rare(String),
+    /// A PNG with 16 bits for each level, of which the upper ones are unused.
+    Dark {
+        /// How many bits its brightest level needs.
+        bits: u32,
+    },
 }
 
 impl Reason {
@@ -40,15 +47,29 @@ impl Reason {
     }
 }
 
+impl ResizeError {
+    /// The same error with the name of the file that the bytes came from.
+    pub fn in_file(self, path: &Path) -> Self {
+        self.reason.in_file(path)
+    }
+}
+
 impl From<Reason> for ResizeError {
     fn from(reason: Reason) -> Self {
         ResizeError { file: None, reason }
     }
 }
 
+/// What a folder, a pipe or a device is told; those might never end.
+pub(super) const NOT_A_FILE: &str = "it is not a file";
+const NOT_ALLOWED: &str = "you may not read it";
+
 impl From<io::Error> for Reason {
     fn from(error: io::Error) -> Self {
-        Reason::Io(error.to_string())
+        Reason::Io(match error.kind() {
+            io::ErrorKind::PermissionDenied => format!("{NOT_ALLOWED}: {error}"),
+            _ => error.to_string(),
+        })
     }
 }
 
@@ -64,12 +85,28 @@ impl fmt::Display for ResizeError {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Reason::Io(why) if why == NOT_A_FILE => {
+                write!(f, "cannot be read ({why}); leave it out")
+            }
+            Reason::Io(why) if why.starts_with(NOT_ALLOWED) => {
+                write!(f, "cannot be read ({why}); change who may read it")
+            }
             Reason::Io(why) => write!(f, "cannot be read ({why}); is it still there?"),
             Reason::Empty => write!(f, "is empty; copy or download it again"),
             Reason::NotAnImage => write!(f, "is neither a JPEG nor a PNG; leave it out"),
             Reason::Truncated => write!(f, "ends too early; copy or download it again"),
             Reason::TooLarge(why) => write!(f, "is too large: {why}; leave it out or shrink it"),
             Reason::Damaged(why) => write!(f, "cannot be decoded ({why}); replace it"),
+            Reason::Rare(why) => write!(
+                f,
+                "is a rare kind of JPEG ({why}); open it in an image program and save it again"
+            ),
+            Reason::Dark { bits } => write!(
+                f,
+                "would be almost black (levels of {bits} bits in a 16-bit PNG); multiply its \
+                 levels by {} and save it again",
+                1 << 16_u32.saturating_sub(*bits)
+            ),
         }
     }
 }

@@ -15,7 +15,7 @@ use zune_jpeg::JpegDecoder;
 pub(super) fn decode_into(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
     let header = header::check(bytes)?;
     contained(|| match header.format {
-        Format::Jpeg => jpeg(bytes, pixels),
+        Format::Jpeg => jpeg(bytes, header.by_colour, pixels),
         Format::Png => {
             let image = by_image(bytes, ImageFormat::Png)?;
             let size = (image.width(), image.height());
@@ -36,14 +36,19 @@ pub(super) fn decode_plain(bytes: &[u8]) -> Result<DynamicImage, Reason> {
 
 /// Damaged input has made decoders panic before; that is the file's fault, not the caller's.
 pub(super) fn contained<T>(decode: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
-    quietly(decode).unwrap_or_else(|panic| Err(Reason::Damaged(panic)))
+    quietly(decode).unwrap_or_else(|_| Err(mistake()))
+}
+
+/// What a decoder stops at. Its own words are about its insides: they help nobody with the file.
+fn mistake() -> Reason {
+    Reason::Damaged("its compressed pixels make no sense".to_owned())
 }
 
 /// More scans than any encoder writes: each one is a pass over the whole image.
 pub(super) const MAX_SCANS: usize = 64;
 
-fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
-    let damaged = |error: zune_jpeg::errors::DecodeErrors| Reason::Damaged(error.to_string());
+fn jpeg(bytes: &[u8], by_colour: bool, pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
+    let damaged = |_: zune_jpeg::errors::DecodeErrors| mistake();
     let options = DecoderOptions::default()
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX))
@@ -55,10 +60,11 @@ fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
         .dimensions()
         .ok_or_else(|| Reason::Damaged("no size".to_owned()))?;
     let count = width * height;
-    let straight = matches!(
-        decoder.input_colorspace(),
-        Some(ColorSpace::YCbCr | ColorSpace::Luma)
-    );
+    let straight = match decoder.input_colorspace() {
+        Some(ColorSpace::YCbCr) => !by_colour,
+        Some(ColorSpace::Luma) => true,
+        _ => false,
+    };
     if straight {
         // Only what is longer than the image before is cleared here: the decoder writes all rows
         // from the top down, unless it stops early in damaged data. The last row tells.
@@ -89,13 +95,56 @@ fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
 fn by_image(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, Reason> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_MEMORY - MAX_FILE);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let end = match format {
+        ImageFormat::Png => header::png_end(bytes),
+        _ => None,
+    };
+    // A PNG whose pixels are all there, and only its last chunk is not, is as good as another.
+    let mut completed = Vec::new();
+    let lacks_end = end.is_some_and(|end| bytes[end..].len() < END.len());
+    if let Some(end) = end.filter(|_| lacks_end) {
+        completed.extend(&bytes[..end]);
+        completed.extend(END);
+    }
+    let whole = if lacks_end { &completed } else { bytes };
+    let mut reader = ImageReader::with_format(Cursor::new(whole), format);
     reader.limits(limits);
-    reader.decode().map_err(|error| match error {
-        ImageError::Limits(error) => Reason::TooLarge(error.to_string()),
+    let image = reader.decode().map_err(|error| match error {
+        ImageError::Limits(_) => Reason::TooLarge("it takes too much memory".to_owned()),
+        _ if lacks_end => Reason::Truncated,
         ImageError::IoError(_) => Reason::Truncated,
-        other => Reason::Damaged(other.to_string()),
-    })
+        other if format == ImageFormat::Png && other.to_string().contains("CRC") => {
+            Reason::Damaged("a checksum in it is wrong".to_owned())
+        }
+        _ => mistake(),
+    })?;
+    check_depth(&image)?;
+    Ok(image)
+}
+
+/// A PNG's last chunk: no bytes of content, its name, and the checksum of that.
+const END: &[u8; 12] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+
+/// Refuses what would come out as black: levels of 14 bits or less, as X-ray detectors give them,
+/// that somebody stored in 16 bits without stretching them.
+fn check_depth(image: &DynamicImage) -> Result<(), Reason> {
+    let brightest = match image {
+        DynamicImage::ImageLuma16(image) => image.pixels().map(|p| p.0[0]).max(),
+        DynamicImage::ImageLumaA16(image) => image.pixels().map(|p| p.0[0]).max(),
+        DynamicImage::ImageRgb16(image) => image.as_raw().iter().copied().max(),
+        DynamicImage::ImageRgba16(image) => {
+            image.pixels().map(|p| p.0[0].max(p.0[1]).max(p.0[2])).max()
+        }
+        _ => None,
+    };
+    // An image without any light is black, not dark.
+    let Some(brightest) = brightest.filter(|&level| level > 0) else {
+        return Ok(());
+    };
+    match u16::BITS - brightest.leading_zeros() {
+        bits @ ..=14 => Err(Reason::Dark { bits }),
+        _ => Ok(()),
+    }
 }
 
 /// Pillow's `convert("L")`: alpha is ignored, of 16 bits the upper eight count.
@@ -149,11 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_becomes_a_reason() {
+    fn a_panic_becomes_a_reason_in_plain_words() {
         let outcome: Result<(), Reason> = contained(|| panic!("index out of range"));
         assert_eq!(
             outcome,
-            Err(Reason::Damaged("index out of range".to_owned()))
+            Err(Reason::Damaged(
+                "its compressed pixels make no sense".to_owned()
+            ))
         );
     }
 }

@@ -24,8 +24,9 @@ pub(crate) struct Header {
     pub height: u32,
     /// Values per pixel after decoding: 1 grey, 2 grey and alpha, 3 colour, 4 CMYK or with alpha.
     pub channels: u8,
-    /// JPEG: whether all coefficients must be kept until the last scan. PNG: never.
-    buffered: bool,
+    /// JPEG: whether the decoder must make colours first, since its way straight to grey would
+    /// leave out every other band of rows. PNG: never.
+    pub by_colour: bool,
     /// Bytes that the decoder needs for the decoded pixels and its own buffers, at most.
     memory: u64,
     /// Where the compressed pixels begin.
@@ -74,7 +75,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Header, Reason> {
     let data = &bytes[header.data.min(bytes.len())..];
     let complete = match header.format {
         Format::Jpeg => data.windows(2).rev().any(|pair| pair == [0xff, 0xd9]),
-        Format::Png => true,
+        Format::Png => png_end(bytes).is_some(),
     };
     if !complete || (data.len() as u64) < header.shortest {
         return Err(Reason::Truncated);
@@ -110,35 +111,47 @@ fn jpeg(bytes: &[u8]) -> Result<Header, Reason> {
                 if frame.is_some() {
                     return Err(Reason::Damaged("two frames".to_owned()));
                 }
+                let progressive = marker == 0xc2;
                 match marker {
                     0xc0..=0xc2 if bits == 8 => {}
-                    _ => {
-                        return Err(Reason::Damaged(format!(
-                            "JPEG of a rare kind: process {}, {bits} bits",
-                            marker - 0xc0
-                        )));
+                    0xc0..=0xc2 => {
+                        return Err(Reason::Rare(format!("{bits} bits for each level")));
                     }
+                    0xc3 => return Err(Reason::Rare("lossless".to_owned())),
+                    0xc9 | 0xca => return Err(Reason::Rare("arithmetic coding".to_owned())),
+                    _ => return Err(Reason::Rare(format!("process {}", marker - 0xc0))),
                 }
                 if !matches!(channels, 1 | 3 | 4) {
-                    return Err(Reason::Damaged(format!("{channels} colour channels")));
+                    return Err(Reason::Rare(format!("{channels} colour channels")));
                 }
-                frame = Some((width, height, channels, marker == 0xc2));
+                let mut shapes = [(0, 0); 4];
+                for (channel, shape) in shapes.iter_mut().take(channels.into()).enumerate() {
+                    let both = byte(at + 9 + 3 * channel)?;
+                    *shape = (both >> 4, both & 15);
+                }
+                let most = check_sampling(&shapes[..channels.into()])?;
+                frame = Some((width, height, channels, progressive, most));
             }
             // Start of scan.
             0xda => {
                 let data = at + usize::from(word(at)?);
                 let in_scan = byte(at + 2)?;
-                let Some((width, height, channels, progressive)) = frame else {
+                let Some((width, height, channels, progressive, most)) = frame else {
                     return Err(Reason::Damaged("no frame before the scan".to_owned()));
                 };
-                let buffered = progressive || in_scan < channels;
+                // A progressive file has many scans by nature. In any other the decoder mixes up
+                // the rows of scans that have not all colours, and says nothing.
+                if !progressive && in_scan < channels {
+                    let why = "a scan of its own for each colour";
+                    return Err(Reason::Rare(why.to_owned()));
+                }
                 // Decoders pad to whole blocks, of 32 × 32 pixels at most.
                 let padded = |side: u16| u64::from(side).next_multiple_of(32);
                 let pixels = padded(width) * padded(height);
                 // The decoded pixels, their grey copy, a band of 32 rows, and per channel two
                 // bytes (in one odd case of the decoder four) for each coefficient.
                 let samples = u64::from(channels);
-                let coefficients = if buffered { 4 * samples * pixels } else { 0 };
+                let coefficients = if progressive { 4 * samples * pixels } else { 0 };
                 let gray = if channels > 1 { pixels } else { 0 };
                 let bands = 16 * 32 * samples * padded(width);
                 return Ok(Header {
@@ -146,7 +159,7 @@ fn jpeg(bytes: &[u8]) -> Result<Header, Reason> {
                     width: width.into(),
                     height: height.into(),
                     channels,
-                    buffered,
+                    by_colour: progressive && most == (1, 2),
                     memory: samples.min(3) * pixels + gray + bands + coefficients,
                     data,
                     // One bit for each block of 8 × 8 pixels.
@@ -157,6 +170,33 @@ fn jpeg(bytes: &[u8]) -> Result<Header, Reason> {
         }
         at += usize::from(word(at)?);
     }
+}
+
+/// The largest sampling factors of a JPEG's channels, across and down; refuses those that the
+/// decoder gets wrong.
+///
+/// The first channel is the brightness, or one of four inks. It must be the finest, as in all files
+/// that cameras and programs write. The others may have a half, a quarter or (down) a third of it.
+fn check_sampling(shapes: &[(u8, u8)]) -> Result<(u8, u8), Reason> {
+    let most = *shapes.first().unwrap_or(&(1, 1));
+    let across = |across: u8| matches!(across, 1 | 2 | 4) && across <= most.0;
+    let down = |down: u8| match most.1 {
+        1 | 2 => (1..=most.1).contains(&down),
+        3 | 4 => down == 1 || down == most.1,
+        _ => false,
+    };
+    if shapes.iter().all(|&(w, h)| across(w) && down(h)) {
+        return Ok(most);
+    }
+    let all: Vec<String> = shapes.iter().map(|(w, h)| format!("{w}×{h}")).collect();
+    let why = format!("its channels are sampled {}", all.join(", "));
+    let possible = |factor: u8| (1..=4).contains(&factor);
+    Err(
+        match shapes.iter().all(|&(w, h)| possible(w) && possible(h)) {
+            true => Reason::Rare(why),
+            false => Reason::Damaged(why),
+        },
+    )
 }
 
 /// The first chunk has everything.
@@ -184,7 +224,7 @@ fn png(bytes: &[u8]) -> Result<Header, Reason> {
         width,
         height,
         channels,
-        buffered: false,
+        by_colour: false,
         // The decoded pixels, their grey copy, and the decompressor.
         memory: pixels
             .saturating_mul(per_pixel + 1)
@@ -193,6 +233,24 @@ fn png(bytes: &[u8]) -> Result<Header, Reason> {
         // Deflate makes nothing shorter than a 1032nd.
         shortest: pixels.saturating_mul(channels_coded * u64::from(bits.max(1))) / 8 / 1040,
     })
+}
+
+/// Where a PNG's last chunk begins, `IEND`, or where it would: some programs leave it out. `None`
+/// for a file that ends within another chunk, or before its pixels.
+///
+/// Lengths are believed, checksums are left to the decoder.
+pub(super) fn png_end(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut pixels) = (8, false);
+    while let Some(start) = bytes.get(at..at + 12) {
+        let kind = &start[4..8];
+        if kind == b"IEND" {
+            return Some(at);
+        }
+        pixels |= kind == b"IDAT";
+        let length = u32::from_be_bytes([start[0], start[1], start[2], start[3]]);
+        at += 12 + length as usize;
+    }
+    (pixels && at <= bytes.len()).then_some(at)
 }
 
 #[cfg(test)]
@@ -219,12 +277,9 @@ mod tests {
             (header.width, header.height, header.channels),
             (400, 300, 3)
         );
-        assert!(!header.buffered);
-        assert!(
-            read_header(&jpeg_header(0xc2, 300, 400, 1))
-                .unwrap()
-                .buffered
-        );
+        assert!(!header.by_colour);
+        let progressive = read_header(&jpeg_header(0xc2, 300, 400, 3)).unwrap();
+        assert!(progressive.memory > header.memory);
     }
 
     #[test]

@@ -205,13 +205,27 @@ fn check_entries(
 /// Only plain names separated by `/` pass. What is harmless on one system, such as `..\` or `c:`,
 /// may climb out of the folder on another.
 pub(super) fn safe_path(name: &str) -> Result<PathBuf, String> {
+    if let Some(path) = plain_path(name) {
+        return Ok(path);
+    }
+    // With the usual separators it may be harmless: then an old tool of Windows made the zip.
+    Err(match plain_path(&name.replace('\\', "/")) {
+        Some(_) => format!(
+            "the entry “{name}” has backslashes between its folders, as in zips made by Windows \
+             PowerShell, and elsewhere these are a part of the name; unpack it on Windows and give \
+             the folder, or zip it again with Explorer or 7-Zip"
+        ),
+        None => format!(
+            "the entry “{}” might be written outside of its folder; make the zip again, from \
+             inside the folder of the images",
+            name.escape_debug()
+        ),
+    })
+}
+
+fn plain_path(name: &str) -> Option<PathBuf> {
     let strange = |c: char| c == '\\' || c == ':' || c.is_control();
     let parts = || name.strip_suffix('/').unwrap_or(name).split('/');
-    if name.contains(strange) || parts().any(|part| matches!(part, "" | "." | "..")) {
-        return Err(format!(
-            "the entry “{}” might be written outside of its folder",
-            name.escape_debug()
-        ));
-    }
-    Ok(parts().collect())
+    let plain = |part: &str| !matches!(part, "" | "." | "..");
+    (!name.contains(strange) && parts().all(plain)).then(|| parts().collect())
 }

@@ -26,8 +26,13 @@ pub(super) fn xrays(folder: &Path) -> Result<XraySet, XrayError> {
         !repeats_a_folder(inside, |other| all.contains(&outside.join(other)))
     });
     if found.is_empty() {
-        return Err(XrayError::NoImages {
-            place: folder.to_owned(),
+        let place = folder.to_owned();
+        return Err(match skipped.is_empty() {
+            true => XrayError::NoImages { place },
+            false => XrayError::NoneReadable {
+                place,
+                bad: skipped,
+            },
         });
     }
     found.sort();
@@ -86,10 +91,21 @@ impl Walk {
             // Follows links, so a link to nowhere is an error here.
             match path.metadata() {
                 Err(error) => self.skip(&path, error.to_string()),
-                Ok(about) if about.is_dir() => self.enter(&path, depth + 1),
+                Ok(about) if about.is_dir() => {
+                    let before = self.found.len() + self.skipped.len();
+                    self.enter(&path, depth + 1);
+                    let nothing = before == self.found.len() + self.skipped.len();
+                    if nothing && is_image(&path) {
+                        self.skip(&path, "a folder without images; leave it out".into());
+                    }
+                }
                 Ok(_) if !is_image(&path) => {}
-                Ok(about) if !about.is_file() => self.skip(&path, "not a file".into()),
-                Ok(about) if about.len() == 0 => self.skip(&path, "an empty file".into()),
+                Ok(about) if !about.is_file() => {
+                    self.skip(&path, "not a file; leave it out".into())
+                }
+                Ok(about) if about.len() == 0 => {
+                    self.skip(&path, "an empty file; copy or download it again".into())
+                }
                 Ok(_) => self.found.push(path),
             }
         }

@@ -3,7 +3,7 @@
 use super::archive::{Limits, safe_path, unpack_into};
 use super::synthetic::synthetic_in;
 use super::*;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -129,6 +129,170 @@ fn links_in_a_circle_end() {
     let set = xrays_from(folder.path()).unwrap();
     assert_eq!(set.len(), 1);
     assert_eq!(set.skipped().len(), 2);
+}
+
+/// A folder of good images and of bad ones of many kinds; gives the names of the bad ones.
+fn mixture(folder: &Path) -> Vec<&'static str> {
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images");
+    let copy = |from: &str, to: &str| fs::copy(images.join(from), folder.join(to)).unwrap();
+    for good in [
+        "gray.jpg",
+        "colour.jpg",
+        "cmyk.jpg",
+        "palette.png",
+        "rgb16.png",
+    ] {
+        copy(good, good);
+    }
+    let cut = |from: &str, missing: usize| {
+        let bytes = fs::read(images.join(from)).unwrap();
+        bytes[..bytes.len() - missing].to_vec()
+    };
+    fs::write(folder.join("a-truncated.jpg"), cut("gray.jpg", 300)).unwrap();
+    fs::write(folder.join("b-truncated.png"), cut("gray.png", 300)).unwrap();
+    fs::write(folder.join("c-no-end.png"), cut("gray.png", 12)).unwrap();
+    fs::write(folder.join("really-a-gif.jpeg"), "GIF89a").unwrap();
+    fs::write(folder.join("hollow.jpg"), "").unwrap();
+    fs::create_dir(folder.join("a-folder.jpeg")).unwrap();
+    copy("rare-3x1.jpg", "rare-3x1.jpg");
+    copy("rare-scans-420.jpg", "rare-scans-420.jpg");
+    copy("gray.png", "really-a-png.jpg");
+    vec![
+        "a-folder.jpeg",
+        "a-truncated.jpg",
+        "b-truncated.png",
+        "c-no-end.png",
+        "hollow.jpg",
+        "rare-3x1.jpg",
+        "rare-scans-420.jpg",
+        "really-a-gif.jpeg",
+        "really-a-png.jpg",
+    ]
+}
+
+#[test]
+fn only_what_every_side_can_read_is_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = mixture(folder.path());
+    let set = xrays_from(folder.path()).unwrap().readable().unwrap();
+    let good = [
+        "cmyk.jpg",
+        "colour.jpg",
+        "gray.jpg",
+        "palette.png",
+        "rgb16.png",
+    ];
+    assert_eq!(names(&set, folder.path()), good);
+    let text = set.describe();
+    assert!(text.contains("left out or unreadable: 9"), "{text}");
+    for name in bad {
+        assert!(text.contains(&format!("{name}: ")), "{name} in {text}");
+    }
+    assert!(
+        text.contains("really-a-png.jpg: is a PNG with the name of a JPEG; rename it"),
+        "{text}"
+    );
+    for path in set.paths() {
+        assert!(crate::resize::resize_scaled(&path).is_ok());
+        assert!(image::open(&path).is_ok());
+    }
+}
+
+#[test]
+fn pillow_has_a_say_in_what_is_readable() {
+    if let Err(why) = crate::python::python("import PIL") {
+        println!("skipped: no Pillow ({why})");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images");
+    for name in ["gray.jpg", "gray16.png"] {
+        fs::copy(images.join(name), folder.path().join(name)).unwrap();
+    }
+    let set = xrays_from(folder.path()).unwrap().readable().unwrap();
+    assert_eq!(names(&set, folder.path()), ["gray.jpg"]);
+    let text = set.describe();
+    assert!(
+        text.contains("gray16.png: is a grey PNG of 16 bits"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_listing_and_the_ways_to_a_thumbnail_agree() {
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images");
+    let set = xrays_from(&images).unwrap();
+    let text = set.describe();
+    let mut refused = 0;
+    for path in set.paths() {
+        if let Err(error) = crate::resize::resize(&path) {
+            refused += 1;
+            assert!(text.contains(&format!("  {error}")), "{error} in {text}");
+        }
+    }
+    assert!(
+        refused > 5 && text.contains(&format!("unreadable: {refused}\n")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_folder_of_bad_images_says_so_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("hollow.jpg"), "").unwrap();
+    let hollow = xrays_from(folder.path()).unwrap_err();
+    fs::write(folder.path().join("text.jpg"), "kaya toast").unwrap();
+    let text = xrays_from(folder.path()).unwrap().readable().unwrap_err();
+    for (error, name) in [
+        (hollow, "hollow.jpg (an empty file"),
+        (text, "hollow.jpg (an"),
+    ] {
+        assert!(matches!(&error, XrayError::NoneReadable { .. }));
+        let text = error.to_string();
+        assert!(text.contains("has no image that can be read: "), "{text}");
+        assert!(
+            text.contains(name) && text.contains("WORKBOOK_XRAYS"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_python_cannot_be_told_is_left_out() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images");
+    let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff.jpg"));
+    fs::copy(images.join("gray.jpg"), odd).unwrap();
+    fs::copy(images.join("gray.jpg"), folder.path().join("plain.jpg")).unwrap();
+    let set = xrays_from(folder.path()).unwrap().readable().unwrap();
+    assert_eq!(names(&set, folder.path()), ["plain.jpg"]);
+    assert!(set.skipped()[0].1.contains("not UTF-8"));
+}
+
+#[test]
+fn a_zip_of_windows_powershell_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let zip = zip_of(
+        folder.path(),
+        &["chest\\NORMAL\\a.jpeg", "chest\\NORMAL\\b.jpeg"],
+    );
+    let store = folder.path().join("store");
+    let text = unpack_into(&zip, &store, SMALL).unwrap_err().to_string();
+    assert!(
+        text.contains("“chest\\NORMAL\\a.jpeg” has backslashes"),
+        "{text}"
+    );
+    assert!(
+        text.contains("PowerShell") && text.contains("zip it again"),
+        "{text}"
+    );
+    for bad in ["..\\a.jpg", "chest\\..\\..\\a.jpg", "\\a.jpg", "c:\\a.jpg"] {
+        let why = safe_path(bad).unwrap_err();
+        assert!(why.contains("outside of its folder"), "{why}");
+    }
 }
 
 #[test]
