@@ -156,12 +156,14 @@ fn without_proxy(set: Option<&str>) -> String {
 /// Why a kernel ended, in one line, from what it wrote.
 fn last_words(log: &str, status: ExitStatus) -> String {
     let log = strip_colours(log);
-    let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
-    // A backtrace is no reason, and what stands after a panic's place is.
+    let lines = || {
+        let lines = log.lines().rev().map(str::trim);
+        lines.filter(|line| !line.is_empty())
+    };
+    // A backtrace is no reason.
     let reason = lines()
-        .rev()
         .find(|line| line.contains("rror") || line.contains("ailed") || line.contains("annot"));
-    match reason.or_else(|| lines().last()) {
+    match reason.or_else(|| lines().next()) {
         Some(line) => line.to_owned(),
         None => format!("it ended without a word ({status})"),
     }

@@ -1,8 +1,6 @@
 //! Do the other commands do what they say? `reset` is tested beside its code, on a scratch clone.
 
-use crate::common::{
-    Notebook, SETUP, code, places, root, run_with, set_up, text_of, workbook,
-};
+use crate::common::{Notebook, SETUP, code, places, root, run_with, set_up, text_of, workbook};
 use serde_json::json;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Write};
