@@ -1,6 +1,7 @@
 """JupyterLab as a reader sees it, in headless Chromium. Called by browser.rs.
 
-Arguments: the address that `cargo workbook` printed, the browser, a folder for screenshots.
+Arguments: the address that `cargo workbook` printed, the browser, a folder for screenshots. On
+standard input: cells that end in many ways, each with the words that it must show, as JSON.
 Nothing is saved: autosave is off, and the chapter's file stays as it is.
 """
 
@@ -168,6 +169,30 @@ class Lab:
         # Control, so that the cell stays the active one.
         keyboard.press("Control+Enter")
 
+    def run_typed(self, source):
+        """Runs the active cell with another source; returns all the text that it then shows."""
+        before = self.ask("return notebook.activeCell.model.executionCount")
+        self.page.keyboard.press("Escape")
+        self.type_cell(source)
+        self.wait(
+            f"it has run: {source}",
+            """
+            const count = notebook.activeCell.model.executionCount;
+            return count !== null && count !== argument
+                && panel.sessionContext.session.kernel.status === 'idle';
+            """,
+            before,
+        )
+        # What the process said last may come a moment after its end.
+        self.page.wait_for_timeout(200)
+        return self.ask(
+            """
+            const text = output => [output.text, output.evalue, output.traceback,
+                Object.values(output.data ?? {})].flat(2).join('');
+            return notebook.activeCell.model.sharedModel.outputs.map(text).join('');
+            """
+        )
+
     def expect_output(self, index, expected):
         self.wait(
             f"cell {index} shows {expected!r}",
@@ -273,11 +298,25 @@ def interrupt_a_cell(lab, index):
     lab.page.wait_for_timeout(3000)
     lab.page.locator("[data-jp-item-name='interrupt'] >> visible=true").first.click()
     lab.wait_for_kernel()
+    lab.expect_output(index, "The process of the cells has ended")
     lab.page.keyboard.press("Escape")
     lab.type_cell('println!("it goes on: {}", 3000 + 42);')
     lab.expect_output(index, "it goes on: 3042")
     lab.screenshot("light-edited")
     done("an endless cell can be interrupted, and the next one runs")
+
+
+def end_cells_in_many_ways(lab, index, endings):
+    """However a cell ends, its words are below it, and the next one works."""
+    for number, (source, words) in enumerate(endings):
+        said = lab.run_typed(source)
+        for word in words:
+            assert word in said, f"{source}\ndoes not show {word!r} but:\n{said}"
+        assert "EVCXR_" not in said, f"{source}\nshows the kernel's words:\n{said}"
+        said = lab.run_typed(f'println!("next: {{}}", 4000 + {number});')
+        assert said == f"next: {4000 + number}\n", f"{source}\nand then the next cell: {said}"
+    lab.screenshot("light-ended")
+    done(f"after {len(endings)} ways to end a cell the next one works")
 
 
 def go_dark(lab):
@@ -314,6 +353,7 @@ def main():
         index = edit_a_cell(lab)
         edit_a_function_of_a_pool(lab, index)
         interrupt_a_cell(lab, index)
+        end_cells_in_many_ways(lab, index, json.load(sys.stdin))
         go_dark(lab)
         browser.close()
 

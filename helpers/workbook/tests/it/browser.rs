@@ -151,15 +151,22 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
     #[cfg(target_os = "linux")]
     expect_loopback_only(lab.port());
 
-    let output = Command::new(python)
+    let mut driver = Command::new(python)
         .args(["-c", include_str!("browser.py")])
         .arg(&lab.address)
         .arg(chromium)
         .arg(&screenshots)
         .env("PYTHONUTF8", "1")
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    let mut stdin = driver.stdin.take().unwrap();
+    // If the driver has died, its output says why.
+    let _ = stdin.write_all(crate::endings::as_json().to_string().as_bytes());
+    drop(stdin);
+    let output = driver.wait_with_output().unwrap();
     let unchanged = fs::read(&chapter).unwrap() == before;
     if !unchanged {
         fs::write(&chapter, &before).unwrap();

@@ -140,6 +140,14 @@ const ENDINGS: &[Ending] = &[
     ),
 ];
 
+/// Each cell with the words that it must show, for the test in the browser.
+pub fn as_json() -> Value {
+    ENDINGS
+        .iter()
+        .map(|(source, words, _)| serde_json::json!([source, words]))
+        .collect()
+}
+
 #[test]
 fn however_a_cell_ends_its_words_are_its_own_and_the_next_one_works() {
     assert!(ENDINGS.len() >= 20);

@@ -4,7 +4,8 @@ use crate::common::{
     Notebook, Ran, SETUP, code, run, run_with, send, set_up, text_of, turn, wait_for, workbook,
 };
 use std::fs;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// A cell that writes down which kernel it runs on.
 fn note_kernel(notebook: &str) -> String {
@@ -146,9 +147,29 @@ fn two_kernels_at_once_share_nothing() {
     second.expect_nothing_left();
 }
 
-/// A kernel's dependencies are the seed's own files: nothing was compiled for it.
+/// A kernel's dependencies are the seed's own files: nothing was compiled for it. A reader's own
+/// configuration of cargo, which cells would be compiled by, changes nothing about that.
 #[test]
 fn a_kernel_starts_with_what_the_seed_has_compiled() {
+    let real = std::env::var_os("CARGO_HOME").map_or_else(
+        || Path::new(&std::env::var_os("HOME").unwrap()).join(".cargo"),
+        PathBuf::from,
+    );
+    let own = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(real.join("registry"), own.path().join("registry")).unwrap();
+    // What is there already, such as where packages come from, stays.
+    let mut configuration = fs::read_to_string(real.join("config.toml")).unwrap_or_default();
+    configuration += "\n[profile.dev]\nopt-level = 0\noverflow-checks = true\ndebug = 2\n\
+                      [profile.dev.package.\"*\"]\nopt-level = 0\n";
+    fs::write(own.path().join("config.toml"), configuration).unwrap();
+    let mut configured = workbook();
+    configured.env("CARGO_HOME", own.path());
+    for command in [workbook(), configured] {
+        expect_nothing_compiled(command);
+    }
+}
+
+fn expect_nothing_compiled(command: Command) {
     let facts = Facts::new();
     let check = r#"use std::{fs, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 fn files(folder: &Path, found: &mut Vec<(String, fs::Metadata)>) {
@@ -196,8 +217,74 @@ fn compare(seed: &str) {
             code(&format!("compare({:?});", seed.to_string_lossy())),
         ],
     );
-    run(&notebook, &[]).expect_success();
+    run_with(command, &notebook, &[]).expect_success();
     facts.expect_nothing_left();
+}
+
+/// A name that does not exist, in the first `let` of a kernel, is told about as soon as a good one
+/// would have run. The better of two runs each, as the machine may be busy in one.
+#[test]
+fn the_first_slip_of_the_pen_costs_no_more_than_a_good_cell() {
+    let seconds = |cell: &str, tag: &str| -> f64 {
+        let notebook = Notebook::new("slip", [code(SETUP), code(cell).tag(tag)]);
+        let ran = run(&notebook, &[]);
+        ran.expect_success();
+        let total = ran.state(2).split_whitespace().rev().nth(1).unwrap();
+        total.parse().unwrap()
+    };
+    let better = |cell: &str, tag: &str| seconds(cell, tag).min(seconds(cell, tag));
+    let good = better("let start = Instant::now();", "allow-stderr");
+    let slip = better("let start = Instnat::now();", "raises-exception");
+    assert!(
+        slip <= 2.0 * good,
+        "a slip takes {slip} s, a good cell {good} s"
+    );
+}
+
+/// The crate that readers try first, with the features that its own documentation gives for
+/// notebooks, in mid-notebook: helpers stays as it is, and so do the variables.
+#[test]
+fn plotters_of_ones_own_costs_no_variables() {
+    let notebook = Notebook::new(
+        "plotters",
+        [
+            code(SETUP),
+            code("let kept = vec![1_u64];"),
+            code(
+                "lines(\"before\", \"x\", \"y\", &[(\"a\", vec![(1.0, 2.0), (2.0, 3.0)])]).figure()",
+            ),
+            code(
+                ":dep plotters = { version = \"^0.3.0\", default-features = false, \
+                 features = [\"evcxr\", \"all_series\", \"all_elements\"] }\n\
+                 use plotters::prelude::*;",
+            ),
+            code(
+                "evcxr_figure((200, 100), |root| {\n    root.fill(&WHITE)?;\n    \
+                     root.draw(&Circle::new((50, 50), 20, &RED))?;\n    Ok(())\n})",
+            ),
+            code(
+                "lines(\"after\", \"x\", \"y\", &[(\"a\", vec![(1.0, 2.0), (2.0, 3.0)])]).figure()",
+            ),
+            code("assert_eq!(kept, [1]);"),
+        ],
+    );
+    run(&notebook, &[]).expect_success();
+}
+
+/// A kernel that cannot start says why, in a few lines.
+#[test]
+fn a_kernel_that_dies_at_its_start_is_one_sentence() {
+    let mut nowhere = workbook();
+    nowhere.env("WORKBOOK_KERNEL_FOLDER", "/dev/null");
+    let ran = run_with(nowhere, &Notebook::new("dead", [code(SETUP)]), &[]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    let said = &ran.stdout;
+    assert!(said.contains("the Rust kernel did not start: "), "{said}");
+    assert!(said.contains("/dev/null"), "{said}");
+    assert!(said.contains("cargo workbook doctor"), "{said}");
+    assert!(!said.contains("Traceback"), "{said}");
+    let error = said.lines().skip_while(|line| !line.starts_with("error:"));
+    assert!(error.count() <= 4, "{said}");
 }
 
 /// Reader's shells differ; the kernel's surroundings must not.
@@ -226,7 +313,10 @@ fn a_shell_full_of_build_settings_changes_nothing() {
     .env("CARGO_INCREMENTAL", "0")
     .env("RUST_LOG", "trace")
     .env("EVCXR_TMPDIR", "/nonexistent/tmp")
-    .env("PYTHONPATH", "/nonexistent/python");
+    .env("PYTHONPATH", "/nonexistent/python")
+    // Nobody answers there, and a proxy could not reach this machine's own servers anyway.
+    .env("http_proxy", "http://127.0.0.1:9")
+    .env("HTTP_PROXY", "http://127.0.0.1:9");
     run_with(full, &surroundings(), &[]).expect_success();
 }
 
@@ -243,6 +333,17 @@ fn surroundings() -> Notebook {
                  };",
             ),
             code("assert!(!cfg!(nonsense) && !cfg!(debug_assertions));"),
+            code(
+                "let server = std::net::TcpListener::bind(\"127.0.0.1:0\").unwrap();\n\
+                 let address = format!(\"http://{}/\", server.local_addr().unwrap());\n\
+                 std::thread::spawn(move || {\n    \
+                     use std::io::{Read, Write};\n    \
+                     let (mut asked, _) = server.accept().unwrap();\n    \
+                     let _ = asked.read(&mut [0; 1000]);\n    \
+                     asked.write_all(b\"HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\nok\").unwrap();\n\
+                 });\n\
+                 assert_eq!(reqwest::blocking::get(address).unwrap().text().unwrap(), \"ok\");",
+            ),
             code("assert_eq!((0..10u64).into_par_iter().sum::<u64>(), 45);"),
         ],
     )
