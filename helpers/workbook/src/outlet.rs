@@ -14,7 +14,7 @@
 
 use anyhow::{Context, Result};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -59,8 +59,8 @@ pub fn serve(arguments: &Arguments) -> Result<ExitCode> {
         sources: [Source::new(output), Source::new(errors)],
         control: Some(control),
         cell: Cell::new(arguments.mark.clone()),
-        out: io::stdout().lock(),
-        errors: io::stderr().lock(),
+        out: BufWriter::new(io::stdout().lock()),
+        errors: BufWriter::new(io::stderr().lock()),
     };
     // The kernel has gone when nothing can be written to it any more.
     let _ = outlet.run();
@@ -82,13 +82,21 @@ impl Source {
         }
     }
 
-    /// Reads whatever is there now.
+    /// Reads what is there now, but not for ever, should it come faster than it can be passed on.
     fn read(&mut self) {
+        const ENOUGH: usize = 1 << 20;
         let mut chunk = [0; 1 << 16];
+        let mut sum = 0;
         while let Some(file) = &mut self.file {
             match file.read(&mut chunk) {
                 Ok(0) => self.file = None,
-                Ok(count) => self.open.extend_from_slice(&chunk[..count]),
+                Ok(count) => {
+                    self.open.extend_from_slice(&chunk[..count]);
+                    sum += count;
+                    if sum >= ENOUGH {
+                        return;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => self.file = None,
@@ -96,11 +104,15 @@ impl Source {
         }
     }
 
-    /// The next whole line, without its end. The kernel reads nothing but UTF-8.
-    fn line(&mut self) -> Option<String> {
-        let end = self.open.iter().position(|&byte| byte == b'\n')?;
-        let line = self.open.drain(..=end).collect::<Vec<_>>();
-        Some(String::from_utf8_lossy(&line[..end]).into_owned())
+    /// The whole lines so far, without their ends. The kernel reads nothing but UTF-8.
+    fn lines(&mut self) -> Vec<String> {
+        let Some(end) = self.open.iter().rposition(|&byte| byte == b'\n') else {
+            return Vec::new();
+        };
+        let open = self.open.split_off(end + 1);
+        let whole = std::mem::replace(&mut self.open, open);
+        let text = String::from_utf8_lossy(&whole[..end]);
+        text.split('\n').map(str::to_owned).collect()
     }
 
     /// What stands after the last line's end.
@@ -117,8 +129,8 @@ struct Outlet<'a> {
     /// holds the other two; `None` once it is.
     control: Option<UnixStream>,
     cell: Cell,
-    out: io::StdoutLock<'a>,
-    errors: io::StderrLock<'a>,
+    out: BufWriter<io::StdoutLock<'a>>,
+    errors: BufWriter<io::StderrLock<'a>>,
 }
 
 impl Outlet<'_> {
@@ -133,7 +145,8 @@ impl Outlet<'_> {
                 self.end_mute_process()?;
             }
         }
-        // The last words of the process.
+        // The last words of the process. All of them are in the pipes, which hold less than what is
+        // read at once.
         for source in &mut self.sources {
             source.read();
         }
@@ -196,7 +209,7 @@ impl Outlet<'_> {
 
     fn pass_on(&mut self) -> io::Result<()> {
         self.pass_on_errors()?;
-        while let Some(line) = self.sources[0].line() {
+        for line in self.sources[0].lines() {
             for step in self.cell.line(&line) {
                 match step {
                     Step::Print(text) => writeln!(self.out, "{text}")?,
@@ -218,16 +231,17 @@ impl Outlet<'_> {
     }
 
     fn pass_on_errors(&mut self) -> io::Result<()> {
-        while let Some(line) = self.sources[1].line() {
+        for line in self.sources[1].lines() {
             writeln!(self.errors, "{line}")?;
         }
-        Ok(())
+        self.errors.flush()
     }
 
     /// Ends the open lines of both streams, each under the cell that it was written by.
     fn end_lines(&mut self) -> io::Result<()> {
         if let Some(rest) = self.sources[1].rest() {
             writeln!(self.errors, "{rest}")?;
+            self.errors.flush()?;
         }
         if let Some(rest) = self.sources[0].rest() {
             for step in self.cell.line(&rest) {
@@ -397,6 +411,24 @@ mod tests {
             told(&["openEVCXR_EXECUTION_COMPLETE", "<mark>"]),
             ["open", "?", words::DONE]
         );
+    }
+
+    #[test]
+    fn lines_come_whole_and_as_utf8() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        without_waiting(reader.as_raw_fd()).unwrap();
+        let mut source = Source::new(File::from(std::os::fd::OwnedFd::from(reader)));
+        source.read();
+        assert!(source.lines().is_empty());
+        writer.write_all(b"one\n\n\xff three\nfo").unwrap();
+        source.read();
+        assert_eq!(source.lines(), ["one", "", "\u{fffd} three"]);
+        writer.write_all(b"ur").unwrap();
+        drop(writer);
+        source.read();
+        assert!(source.lines().is_empty() && source.file.is_none());
+        assert_eq!(source.rest().as_deref(), Some("four"));
+        assert_eq!(source.rest(), None);
     }
 
     #[test]
