@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import queue
 import sys
 import tempfile
@@ -266,7 +267,9 @@ def main():
     run = Run(json.load(sys.stdin))
     try:
         if not asyncio.run(run.execute()):
-            return
+            # nbclient tidies up at the end, and complains where no kernel ever was.
+            sys.stdout.flush()
+            os._exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
     if "output" in run.request:
