@@ -132,7 +132,7 @@ pub(crate) fn in_words(status: ExitStatus) -> String {
 
 /// Kills a session when its input ends: by this process, or because this process is gone. It
 /// lists processes again until it finds no new ones, because some may just be starting others.
-/// (macOS has no `/proc`, but a `pkill` that knows sessions.)
+/// (macOS has no `/proc`, and no program that lists sessions; its Perl asks the system by number.)
 const WATCH: &str = r#"
 trap '' HUP INT TERM
 read -r _
@@ -156,9 +156,15 @@ while [ $round -lt 50 ]; do
             esac
         done
     else
-        pkill -KILL -s "$1" && new=yes
+        for pid in $(ps -A -o pid= | perl -ne 'print if syscall(310, $_ + 0) == '"$1"); do
+            kill -KILL "$pid" 2>/dev/null
+            case " $killed " in
+                *" $pid "*) ;;
+                *) killed="$killed $pid" new=yes ;;
+            esac
+        done
     fi
-    kill -KILL -- "-$1" 2>/dev/null
+    kill -KILL "-$1" 2>/dev/null
     [ -n "$new" ] || break
 done
 "#;
@@ -216,7 +222,10 @@ impl Session {
         }
         self.is_over = true;
         if let Some(watcher) = &mut self.watcher {
-            drop(watcher.stdin.take());
+            // A line ends its waiting even where a fork of this process holds the pipe too.
+            if let Some(mut pipe) = watcher.stdin.take() {
+                let _ = pipe.write_all(b"\n");
+            }
             let _ = watcher.wait();
         }
         if !self.has_ended() {

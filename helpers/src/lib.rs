@@ -42,6 +42,7 @@ pub mod figures;
 pub mod machine;
 pub mod measure;
 pub mod memory;
+mod no_proxy;
 mod outlet;
 pub mod overhead;
 pub mod paths;

@@ -44,7 +44,13 @@ fn lay_through(program: &Path) -> io::Result<()> {
     let (output, new_output) = io::pipe()?;
     let (errors, new_errors) = io::pipe()?;
     let (control, its_control) = UnixStream::pair()?;
-    let mark = format!("\u{1e}{:x}\u{1e}", std::process::id());
+    // Of two copies of this library in one process, each knows its own.
+    let this_copy = std::ptr::from_ref(&LAY).addr();
+    let mark = format!("\u{1e}{:x}-{this_copy:x}\u{1e}", std::process::id());
+    let asked_for = mark.clone();
+    std::thread::Builder::new()
+        .name("outlet".to_owned())
+        .spawn(move || empty_when_asked(control, &asked_for))?;
     let (errors, its_control) = (inherited(errors.as_fd())?, inherited(its_control.as_fd())?);
     command(program)
         .args(["outlet", "--mark", &mark])
@@ -55,11 +61,7 @@ fn lay_through(program: &Path) -> io::Result<()> {
         .spawn()?;
     drop((errors, its_control));
     replace(1, new_output.as_fd())?;
-    replace(2, new_errors.as_fd())?;
-    std::thread::Builder::new()
-        .name("outlet".to_owned())
-        .spawn(move || empty_when_asked(control, &mark))?;
-    Ok(())
+    replace(2, new_errors.as_fd())
 }
 
 /// Empties this process' buffer of standard output whenever the program asks for it. All cells and

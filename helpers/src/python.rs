@@ -56,7 +56,7 @@ impl fmt::Display for PythonError {
         match self {
             PythonError::Absent(tried) => write!(
                 f,
-                "Python was not found ({tried}); `cargo workbook setup` installs one for the workbook"
+                "Python did not start ({tried}); if it is not installed, `cargo workbook setup` does it"
             ),
             PythonError::Package(name) => write!(
                 f,

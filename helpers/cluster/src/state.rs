@@ -74,6 +74,10 @@ pub fn make_folder(runs: &Path) -> Result<(PathBuf, File)> {
         .and_then(|()| File::create(new.join(LOCK)))
         .and_then(|lock| lock.lock().map(|()| lock))
         .and_then(|lock| fs::rename(&new, &folder).map(|()| lock));
+    if made.is_err() {
+        // Nobody else would ever look at it; the first error is the one to tell.
+        let _ = fs::remove_dir_all(&new);
+    }
     let lock = made.with_context(|| {
         format!(
             "{} cannot be made or locked (is the disk full, or a network drive without locks?)",

@@ -41,9 +41,6 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
         bail!("a cluster is running; end it with Ctrl-C in its terminal, then run this again");
     }
     let mut freed = 0;
-    for folder in [layout.seed(), layout.kernels()] {
-        freed += remove(&folder, &folder)?;
-    }
     if let Some(folder) = layout.compiled_apart() {
         freed += remove(&folder, &folder)?;
     }

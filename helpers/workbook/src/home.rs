@@ -87,7 +87,8 @@ pub fn sweep(parent: &Path) -> Result<usize> {
     };
     for entry in entries.flatten() {
         let folder = entry.path();
-        if !folder.is_dir() {
+        // A link is none of ours, wherever it leads to.
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         let unborn = entry.file_name().to_string_lossy().starts_with(UNBORN);
@@ -152,9 +153,13 @@ mod tests {
             }
         }
         fs::write(parent.path().join("not-ours"), "").unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("kept"), "").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), parent.path().join("4")).unwrap();
         assert_eq!(sweep(parent.path()).unwrap(), 0);
         let left: Vec<_> = fs::read_dir(parent.path()).unwrap().flatten().collect();
-        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(elsewhere.path().join("kept").exists());
     }
 
     #[test]

@@ -7,11 +7,14 @@
 use crate::child;
 use crate::home::{self, Home};
 use crate::layout::Layout;
+use crate::locks;
+use crate::no_proxy::without_proxy;
 use crate::seed;
 use crate::toolchain::{Toolchain, clean_environment};
 use crate::verdict::strip_colours;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
@@ -53,8 +56,11 @@ pub struct Arguments {
 
 /// Runs a kernel until it ends.
 pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
-    sweep(layout)?;
+    let parent = parent_id();
+    // While it is held, `clean` takes nothing away.
+    let _open = locks::share(layout, locks::OPEN)?;
     layout.make_compiled()?;
+    sweep(layout)?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -89,13 +95,13 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"))
         .env(PROGRAM_VARIABLE, crate::this_program()?)
         .env(SCRATCH_VARIABLE, home.folder.join("scratch"));
-    for name in ["NO_PROXY", "no_proxy"] {
-        // The servers of the chapters are on this machine, which no proxy can reach.
-        command.env(name, without_proxy(std::env::var(name).ok().as_deref()));
-    }
+    // The servers of the chapters are on this machine, which no proxy can reach.
+    command.envs(without_proxy(|name| std::env::var(name).ok()));
+    // The kernel program writes a specification of its own into the folder that is named here, or
+    // else into the reader's.
+    command.env("JUPYTER_PATH", home.folder.join("no-jupyter"));
     child::tie(&mut command, libc::SIGKILL, false);
 
-    let parent = parent_id();
     let mut kernel = command.spawn().with_context(|| {
         format!(
             "the kernel program {} did not start; `cargo workbook setup` installs it",
@@ -127,11 +133,13 @@ fn copy_seed(layout: &Layout, copy: &Path) -> Result<()> {
         if !layout.seed().exists() {
             break;
         }
-        match seed::link_copy(&layout.seed(), copy) {
-            Ok(()) => return Ok(()),
-            // What is there already are links to the old seed's files, never to be written to.
-            Err(_) => seed::remove(copy)?,
+        let which = || fs::metadata(layout.seed()).map(|seed| seed.ino()).ok();
+        let before = which();
+        if seed::link_copy(&layout.seed(), copy).is_ok() && which() == before {
+            return Ok(());
         }
+        // What is there already are links to the old seed's files, never to be written to.
+        seed::remove(copy)?;
         std::thread::sleep(Duration::from_millis(250));
     }
     if layout.seed().exists() {
@@ -139,18 +147,6 @@ fn copy_seed(layout: &Layout, copy: &Path) -> Result<()> {
         return seed::link_copy(&layout.seed(), copy);
     }
     Ok(())
-}
-
-/// The list of hosts that are reached without a proxy, with this machine on it.
-fn without_proxy(set: Option<&str>) -> String {
-    let mut hosts: Vec<&str> = set.unwrap_or_default().split(',').map(str::trim).collect();
-    hosts.retain(|host| !host.is_empty());
-    for own in ["127.0.0.1", "localhost", "::1"] {
-        if !hosts.contains(&own) {
-            hosts.push(own);
-        }
-    }
-    hosts.join(",")
 }
 
 /// Why a kernel ended, in one line, from what it wrote.
@@ -200,16 +196,6 @@ fn end_process_group() {
 mod tests {
     use super::*;
     use std::os::unix::process::ExitStatusExt;
-
-    #[test]
-    fn this_machine_is_reached_without_a_proxy_and_others_as_before() {
-        assert_eq!(without_proxy(None), "127.0.0.1,localhost,::1");
-        assert_eq!(
-            without_proxy(Some("intra.example, localhost")),
-            "intra.example,localhost,127.0.0.1,::1"
-        );
-        assert_eq!(without_proxy(Some("*")), "*,127.0.0.1,localhost,::1");
-    }
 
     #[test]
     fn a_dead_kernels_last_words_are_its_reason() {

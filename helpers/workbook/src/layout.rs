@@ -61,7 +61,7 @@ impl Layout {
 
     fn compiled_in(&self, variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
         let own = self.made();
-        if is_one_word(&own) {
+        if is_one_word(&resolved(&own)) {
             return own;
         }
         let set = |name: &str| {
@@ -78,7 +78,7 @@ impl Layout {
             .into_iter()
             .chain(home)
             .map(|cache| cache.join("rust-workbook"))
-            .find(|folder| is_one_word(folder))
+            .find(|folder| is_one_word(&resolved(folder)))
             .unwrap_or_else(|| PathBuf::from(format!("/var/tmp/rust-workbook-{}", user())))
             .join(fingerprint(&self.root))
     }
@@ -100,16 +100,12 @@ impl Layout {
             .mode(0o700)
             .create(&folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
-        for place in folder.ancestors().take(2) {
-            // Without following a link that somebody may have put there.
-            let found = fs::symlink_metadata(place)?;
-            if !found.is_dir() || found.uid() != user() {
-                bail!(
-                    "{} belongs to somebody else; remove or rename it, or set XDG_CACHE_HOME to a \
-                     folder of yours whose path has no space",
-                    place.display()
-                );
-            }
+        if let Some(place) = not_ours(&folder) {
+            bail!(
+                "{} is a link or belongs to somebody else; remove or rename it, or set \
+                 XDG_CACHE_HOME to a folder of yours whose path has no space",
+                place.display()
+            );
         }
         let owner = folder.join(OWNER);
         let root = self.root.as_os_str().as_encoded_bytes();
@@ -124,8 +120,8 @@ impl Layout {
     pub fn compiled_apart(&self) -> Option<PathBuf> {
         let folder = self.compiled();
         let owner = fs::read(folder.join(OWNER)).ok()?;
-        (folder != self.made() && owner == self.root.as_os_str().as_encoded_bytes())
-            .then_some(folder)
+        let apart = folder != self.made() && not_ours(&folder).is_none();
+        (apart && owner == self.root.as_os_str().as_encoded_bytes()).then_some(folder)
     }
 
     /// The compiled dependencies that every kernel starts from.
@@ -180,6 +176,25 @@ impl Layout {
     }
 }
 
+/// Which of a folder and the one that it lies in is not a folder of this user's, if one is not;
+/// a link that somebody may have put there is none.
+fn not_ours(folder: &Path) -> Option<&Path> {
+    let ours = |place: &&Path| {
+        fs::symlink_metadata(place).is_ok_and(|found| found.is_dir() && found.uid() == user())
+    };
+    folder.ancestors().take(2).find(|place| !ours(place))
+}
+
+/// The path with all links followed, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    for place in path.ancestors() {
+        if let (Ok(found), Ok(rest)) = (fs::canonicalize(place), path.strip_prefix(place)) {
+            return found.join(rest);
+        }
+    }
+    path.to_owned()
+}
+
 /// Whether a path can stand in a line whose words are apart by spaces.
 fn is_one_word(path: &Path) -> bool {
     path.to_str()
@@ -227,6 +242,17 @@ mod tests {
             assert!(is_one_word(&found), "{}", found.display());
             assert!(!found.starts_with(apart));
         }
+    }
+
+    #[test]
+    fn a_link_to_a_path_with_a_space_is_one_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = folder.path().join("My Disk");
+        fs::create_dir(&disk).unwrap();
+        let root = folder.path().join("wb");
+        std::os::unix::fs::symlink(&disk, &root).unwrap();
+        let found = compiled(root.to_str().unwrap(), &[("HOME", "/home/ann")]);
+        assert!(found.starts_with("/home/ann"), "{}", found.display());
     }
 
     #[test]

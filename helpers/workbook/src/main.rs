@@ -53,6 +53,10 @@ mod worker;
 #[allow(dead_code)]
 mod machine;
 
+// What is on this machine is not asked for through a proxy, here and there.
+#[path = "../../src/no_proxy.rs"]
+mod no_proxy;
+
 // So is how a notebook tells a worker which function to run.
 #[path = "../../src/pool/load.rs"]
 #[allow(dead_code)]

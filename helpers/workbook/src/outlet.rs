@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::parent_id;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -55,9 +56,12 @@ pub fn serve(arguments: &Arguments) -> Result<ExitCode> {
     for descriptor in [output.as_raw_fd(), errors.as_raw_fd()] {
         without_waiting(descriptor).context("the process' output cannot be read")?;
     }
+    let watched = control.try_clone()?;
+    std::thread::spawn(move || end_with(watched));
     let mut outlet = Outlet {
         sources: [Source::new(output), Source::new(errors)],
         control: Some(control),
+        process: parent_id(),
         cell: Cell::new(arguments.mark.clone()),
         out: BufWriter::new(io::stdout().lock()),
         errors: BufWriter::new(io::stderr().lock()),
@@ -128,6 +132,8 @@ struct Outlet<'a> {
     /// Closed by the system when the process ends, even where a program that it started still
     /// holds the other two; `None` once it is.
     control: Option<UnixStream>,
+    /// Its number.
+    process: u32,
     cell: Cell,
     out: BufWriter<io::StdoutLock<'a>>,
     errors: BufWriter<io::StderrLock<'a>>,
@@ -199,8 +205,11 @@ impl Outlet<'_> {
             if !ended {
                 self.end_lines()?;
                 writeln!(self.out, "{}", words::MUTE)?;
-                // SAFETY: it only sends a signal. The parent is alive, as its socket is open.
-                unsafe { libc::kill(libc::getppid(), libc::SIGKILL) };
+                // One that has ended meanwhile is this one's parent no more.
+                if parent_id() == self.process {
+                    // SAFETY: it only sends a signal.
+                    unsafe { libc::kill(self.process.cast_signed(), libc::SIGKILL) };
+                }
             }
         }
         self.control = None;
@@ -239,10 +248,7 @@ impl Outlet<'_> {
 
     /// Ends the open lines of both streams, each under the cell that it was written by.
     fn end_lines(&mut self) -> io::Result<()> {
-        if let Some(rest) = self.sources[1].rest() {
-            writeln!(self.errors, "{rest}")?;
-            self.errors.flush()?;
-        }
+        self.end_error_line()?;
         if let Some(rest) = self.sources[0].rest() {
             for step in self.cell.line(&rest) {
                 if let Step::Print(text) = step {
@@ -253,11 +259,19 @@ impl Outlet<'_> {
         Ok(())
     }
 
+    fn end_error_line(&mut self) -> io::Result<()> {
+        if let Some(rest) = self.sources[1].rest() {
+            writeln!(self.errors, "{rest}")?;
+        }
+        self.errors.flush()
+    }
+
     /// All that the cell wrote, and only then that it is done.
     fn end_cell(&mut self) -> io::Result<()> {
         self.sources[1].read();
         self.pass_on_errors()?;
-        self.end_lines()?;
+        self.end_error_line()?;
+        // What stands in an open line of standard output now was printed after the cell's end.
         for line in self.cell.end() {
             writeln!(self.out, "{line}")?;
         }
@@ -365,6 +379,16 @@ impl Cell {
         lines.push(words::DONE.to_owned());
         lines
     }
+}
+
+/// Ends this program some time after the process. Between cells the kernel reads nothing, so this
+/// may wait in vain to be rid of what a thread printed then; and the kernel would wait for this.
+fn end_with(mut control: UnixStream) {
+    const GRACE: Duration = Duration::from_secs(3);
+    // The process never writes here: this returns when it has ended.
+    let _ = control.read(&mut [0]);
+    std::thread::sleep(GRACE);
+    std::process::exit(0);
 }
 
 /// Makes reading from a descriptor return at once when there is nothing to read.

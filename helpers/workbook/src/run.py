@@ -6,7 +6,6 @@ The request comes as JSON on standard input.
 
 import asyncio
 import contextlib
-import io
 import json
 import os
 import queue
@@ -62,6 +61,17 @@ def left_out(outputs):
     return list(sentences)
 
 
+class Client(NotebookClient):
+    """Knows whether it was Ctrl-C that ended the kernel."""
+
+    interrupted = False
+
+    async def _async_cleanup_kernel(self):
+        # While the kernel starts, only a signal leads here.
+        self.interrupted = True
+        await super()._async_cleanup_kernel()
+
+
 class Run:
     def __init__(self, request):
         self.request = request
@@ -73,7 +83,9 @@ class Run:
                 for cell in request["cells"]
             ]
             self.notebook = nbformat.v4.new_notebook(cells=cells)
-        self.client = NotebookClient(
+        # Whether what the kernel said was told already.
+        self.told = False
+        self.client = Client(
             self.notebook,
             timeout=request["timeout"],
             startup_timeout=180,
@@ -96,8 +108,10 @@ class Run:
             try:
                 await stack.enter_async_context(self.client.async_setup_kernel(stderr=words))
             except Exception as error:
+                if self.client.interrupted:
+                    raise KeyboardInterrupt from error
                 tell("nokernel", reason=self.last_words(words, error))
-                words.seek(0, io.SEEK_END)
+                self.told = True
                 return False
             self.follow_executions()
             self.project = self.find_project()
@@ -121,13 +135,18 @@ class Run:
         return True
 
     @staticmethod
-    def pass_on(words):
-        sys.stderr.write(words.read().decode(errors="replace"))
+    def all_of(words):
+        # The kernel writes through the same open file, so its place in it is not this program's.
+        size = os.fstat(words.fileno()).st_size
+        return os.pread(words.fileno(), size, 0).decode(errors="replace")
+
+    def pass_on(self, words):
+        if not self.told:
+            sys.stderr.write(self.all_of(words))
 
     def last_words(self, words, error):
         """Why a kernel did not start, in one line: what it said last, or else what Jupyter says."""
-        words.seek(0)
-        said = words.read().decode(errors="replace").splitlines()
+        said = self.all_of(words).splitlines()
         said = [line.strip() for line in said if line.strip()]
         mark = self.request["last_words"]
         own = [line.removeprefix(mark) for line in said if line.startswith(mark)]

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The cells that a seed has run. The first two lines are every chapter's setup cell; the last
+/// The cells that a seed has run. The first two lines are every chapter's setup cell; the
 /// third cell makes the kernel add its own tokio to the project, which would otherwise cost the
 /// reader some seconds at the first `.await`. For the last see [`SLIP`].
 const FIRST_CELLS: [&str; 4] = [
