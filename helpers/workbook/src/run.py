@@ -61,17 +61,6 @@ def left_out(outputs):
     return list(sentences)
 
 
-class Client(NotebookClient):
-    """Knows whether it was Ctrl-C that ended the kernel."""
-
-    interrupted = False
-
-    async def _async_cleanup_kernel(self):
-        # While the kernel starts, only a signal leads here.
-        self.interrupted = True
-        await super()._async_cleanup_kernel()
-
-
 class Run:
     def __init__(self, request):
         self.request = request
@@ -85,7 +74,7 @@ class Run:
             self.notebook = nbformat.v4.new_notebook(cells=cells)
         # Whether what the kernel said was told already.
         self.told = False
-        self.client = Client(
+        self.client = NotebookClient(
             self.notebook,
             timeout=request["timeout"],
             startup_timeout=180,
@@ -108,7 +97,8 @@ class Run:
             try:
                 await stack.enter_async_context(self.client.async_setup_kernel(stderr=words))
             except Exception as error:
-                if self.client.interrupted:
+                # nbclient ends the kernel at Ctrl-C, and then wonders why it has ended.
+                if hasattr(self.client, "_async_cleanup_kernel_future"):
                     raise KeyboardInterrupt from error
                 tell("nokernel", reason=self.last_words(words, error))
                 self.told = True

@@ -1,8 +1,13 @@
 //! Cells that end a line, a thread or a process in every way that comes to a reader's mind: the
 //! text is under its own cell, the reason is told, and the next cell works.
 
-use crate::common::{Notebook, SETUP, code, run, stdout_of, text};
+use crate::common::{Notebook, SETUP, code, run, stdout_of, text, wait_for, workbook};
 use serde_json::Value;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::time::Duration;
 
 /// What becomes of the variables.
 #[derive(Clone, Copy, PartialEq)]
@@ -217,4 +222,45 @@ fn all_text(cell: &Value) -> String {
         }
     }
     all
+}
+
+/// Between cells the kernel reads nothing. What a thread prints then fills the pipe to it, and when
+/// the process ends, whatever passes its output on must not wait for ever to be rid of it: the
+/// kernel waits for that.
+#[test]
+fn a_full_pipe_keeps_nobody_waiting() {
+    let (output, mut printed) = std::io::pipe().unwrap();
+    let (errors, error_lines) = std::io::pipe().unwrap();
+    let (control, its_control) = UnixStream::pair().unwrap();
+    let inherited = |descriptor: BorrowedFd| {
+        // SAFETY: the call makes a new descriptor, which is nobody else's.
+        unsafe { OwnedFd::from_raw_fd(libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD, 10)) }
+    };
+    let (errors, its_control) = (inherited(errors.as_fd()), inherited(its_control.as_fd()));
+    let mut outlet = workbook()
+        .args(["outlet", "--mark", "<mark>"])
+        .args(["--errors", &errors.as_raw_fd().to_string()])
+        .args(["--control", &its_control.as_raw_fd().to_string()])
+        .stdin(output)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((errors, its_control));
+    // Nobody reads what it passes on. It may end in the middle of this.
+    let printer = std::thread::spawn(move || {
+        for _ in 0..10_000 {
+            if printed.write_all(&[b'x'; 99]).is_err() || printed.write_all(b"\n").is_err() {
+                break;
+            }
+        }
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(outlet.try_wait().unwrap().is_none());
+    drop((control, error_lines));
+    let ended = wait_for(60, || outlet.try_wait().unwrap().is_some());
+    let _ = outlet.kill();
+    let _ = outlet.wait();
+    assert!(ended, "it waits for a reader that does not come");
+    printer.join().unwrap();
 }
