@@ -39,6 +39,7 @@ mod child;
 pub mod cluster;
 pub mod display;
 pub mod figures;
+mod loaded;
 pub mod machine;
 pub mod measure;
 pub mod memory;

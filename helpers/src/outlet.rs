@@ -12,10 +12,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// The kernel sets this for the process that runs cells, and for no other.
-const RUNS_CELLS: &str = "EVCXR_IS_RUNTIME";
+static RUNS_CELLS: &str = "EVCXR_IS_RUNTIME";
 
-/// Called by the system's loader when the first cell's shared object is opened.
-extern "C" fn lay() {
+/// Puts the program in between, where this is the process that runs cells.
+pub(crate) fn lay() {
     let runs_cells = std::env::var_os(RUNS_CELLS).is_some();
     if let Some(program) = std::env::var_os(VARIABLE).filter(|_| runs_cells)
         && let Err(error) = lay_through(Path::new(&program))
@@ -27,25 +27,13 @@ extern "C" fn lay() {
     }
 }
 
-// SAFETY: as in `tls.rs`: the loader calls this once, and `lay` takes no arguments.
-#[used]
-#[cfg_attr(
-    any(target_os = "macos", target_os = "ios"),
-    unsafe(link_section = "__DATA,__mod_init_func")
-)]
-#[cfg_attr(
-    not(any(target_os = "macos", target_os = "ios")),
-    unsafe(link_section = ".init_array")
-)]
-static LAY: extern "C" fn() = lay;
-
 /// Puts the program between this process' two output streams and where they went until now.
 fn lay_through(program: &Path) -> io::Result<()> {
     let (output, new_output) = io::pipe()?;
     let (errors, new_errors) = io::pipe()?;
     let (control, its_control) = UnixStream::pair()?;
     // Of two copies of this library in one process, each knows its own.
-    let this_copy = std::ptr::from_ref(&LAY).addr();
+    let this_copy = std::ptr::from_ref(&RUNS_CELLS).addr();
     let mark = format!("\u{1e}{:x}-{this_copy:x}\u{1e}", std::process::id());
     let asked_for = mark.clone();
     std::thread::Builder::new()
