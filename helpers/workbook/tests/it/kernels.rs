@@ -4,8 +4,8 @@ use crate::common::{
     Notebook, Ran, SETUP, code, run, run_with, send, set_up, text_of, turn, wait_for, workbook,
 };
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 
 /// A cell that writes down which kernel it runs on.
 fn note_kernel(notebook: &str) -> String {
@@ -147,29 +147,38 @@ fn two_kernels_at_once_share_nothing() {
     second.expect_nothing_left();
 }
 
-/// A kernel's dependencies are the seed's own files: nothing was compiled for it. A reader's own
-/// configuration of cargo, which cells would be compiled by, changes nothing about that.
+/// A kernel's dependencies are the seed's own files: nothing was compiled for it.
 #[test]
 fn a_kernel_starts_with_what_the_seed_has_compiled() {
-    let real = std::env::var_os("CARGO_HOME").map_or_else(
-        || Path::new(&std::env::var_os("HOME").unwrap()).join(".cargo"),
-        PathBuf::from,
-    );
-    let own = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(real.join("registry"), own.path().join("registry")).unwrap();
-    // What is there already, such as where packages come from, stays.
-    let mut configuration = fs::read_to_string(real.join("config.toml")).unwrap_or_default();
-    configuration += "\n[profile.dev]\nopt-level = 0\noverflow-checks = true\ndebug = 2\n\
-                      [profile.dev.package.\"*\"]\nopt-level = 0\n";
-    fs::write(own.path().join("config.toml"), configuration).unwrap();
-    let mut configured = workbook();
-    configured.env("CARGO_HOME", own.path());
-    for command in [workbook(), configured] {
-        expect_nothing_compiled(command);
-    }
+    expect_nothing_compiled();
 }
 
-fn expect_nothing_compiled(command: Command) {
+/// A reader's own configuration of cargo, above the folder in which cells are compiled, by which
+/// they would be compiled otherwise, changes nothing about that.
+#[test]
+fn a_readers_configuration_of_cargo_compiles_nothing_anew() {
+    /// Goes with the test, however that ends.
+    struct Folder(PathBuf);
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+    set_up();
+    let above = crate::common::places().kernels.parent().unwrap();
+    let folder = Folder(above.join(".cargo"));
+    fs::create_dir(&folder.0).unwrap();
+    fs::write(
+        folder.0.join("config.toml"),
+        "[build]\nincremental = false\n\n\
+         [profile.dev]\nopt-level = 0\noverflow-checks = true\ndebug = 2\n\n\
+         [profile.dev.package.\"*\"]\nopt-level = 0\n",
+    )
+    .unwrap();
+    expect_nothing_compiled();
+}
+
+fn expect_nothing_compiled() {
     let facts = Facts::new();
     let check = r#"use std::{fs, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 fn files(folder: &Path, found: &mut Vec<(String, fs::Metadata)>) {
@@ -217,7 +226,7 @@ fn compare(seed: &str) {
             code(&format!("compare({:?});", seed.to_string_lossy())),
         ],
     );
-    run_with(command, &notebook, &[]).expect_success();
+    run(&notebook, &[]).expect_success();
     facts.expect_nothing_left();
 }
 
