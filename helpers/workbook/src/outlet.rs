@@ -30,6 +30,10 @@ use words::Word;
 /// So long the process may take to empty its buffer, before its cell is said to be done without it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The kernel hears the two streams apart, and gives what comes by standard error to the cell that
+/// runs then. So long it has to take it up before it hears that the cell is done.
+const HEARING: Duration = Duration::from_millis(50);
+
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The descriptor with what the cells write to standard error
@@ -65,6 +69,7 @@ pub fn serve(arguments: &Arguments) -> Result<ExitCode> {
         cell: Cell::new(arguments.mark.clone()),
         out: BufWriter::new(io::stdout().lock()),
         errors: BufWriter::new(io::stderr().lock()),
+        has_errors: false,
     };
     // The kernel has gone when nothing can be written to it any more.
     let _ = outlet.run();
@@ -137,6 +142,8 @@ struct Outlet<'a> {
     cell: Cell,
     out: BufWriter<io::StdoutLock<'a>>,
     errors: BufWriter<io::StderrLock<'a>>,
+    /// Whether this cell has written to standard error.
+    has_errors: bool,
 }
 
 impl Outlet<'_> {
@@ -242,6 +249,7 @@ impl Outlet<'_> {
     fn pass_on_errors(&mut self) -> io::Result<()> {
         for line in self.sources[1].lines() {
             writeln!(self.errors, "{line}")?;
+            self.has_errors = true;
         }
         self.errors.flush()
     }
@@ -262,6 +270,7 @@ impl Outlet<'_> {
     fn end_error_line(&mut self) -> io::Result<()> {
         if let Some(rest) = self.sources[1].rest() {
             writeln!(self.errors, "{rest}")?;
+            self.has_errors = true;
         }
         self.errors.flush()
     }
@@ -271,6 +280,9 @@ impl Outlet<'_> {
         self.sources[1].read();
         self.pass_on_errors()?;
         self.end_error_line()?;
+        if std::mem::take(&mut self.has_errors) {
+            std::thread::sleep(HEARING);
+        }
         // What stands in an open line of standard output now was printed after the cell's end.
         for line in self.cell.end() {
             writeln!(self.out, "{line}")?;
