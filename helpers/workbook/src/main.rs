@@ -2,7 +2,7 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`layout`] | where everything is; all of it inside the workbook's folder |
+//! | [`layout`] | where everything is |
 //! | [`place`] | whether it can work in that folder |
 //! | [`locks`] | who does what at the moment |
 //! | [`environment`] | JupyterLab and the Python packages, in `.venv` or a conda environment |

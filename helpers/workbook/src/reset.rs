@@ -208,27 +208,12 @@ mod tests {
             )
             .unwrap();
         }
-        for arguments in [
-            &["init", "--quiet"][..],
-            &["add", "."],
-            &[
-                "-c",
-                "user.name=t",
-                "-c",
-                "user.email=t@example.org",
-                "-c",
-                "commit.gpgsign=false",
-                "commit",
-                "--quiet",
-                "--message=all",
-            ],
-        ] {
-            git(&layout, arguments).unwrap().unwrap();
-        }
+        git(&layout, &["init", "--quiet"]).unwrap().unwrap();
+        commit(&layout);
         (folder, layout)
     }
 
-    /// Commits everything in a clone.
+    /// Commits everything.
     fn commit(layout: &Layout) {
         git(layout, &["add", "."]).unwrap().unwrap();
         let who = [
