@@ -39,6 +39,8 @@ impl Lab {
             .env("HOME", home.path())
             .env("CARGO_HOME", kept("CARGO_HOME", ".cargo"))
             .env("RUSTUP_HOME", kept("RUSTUP_HOME", ".rustup"))
+            // Where the seed lies when the workbook's path has a space: it would be made anew.
+            .env("XDG_CACHE_HOME", kept("XDG_CACHE_HOME", ".cache"))
             .stdout(Stdio::piped())
             .stderr(fs::File::create(home.path().join("errors")).unwrap())
             // A terminal's Ctrl-C goes to the whole group.
