@@ -3,7 +3,7 @@
 //! In all of them `p` is the share of the work that can be shared out, from 0 to 1, `workers` is
 //! how many there are, and a speedup is a ratio of wall times: 2 means half the time.
 
-use crate::measure::Timing;
+use measure::Timing;
 
 /// Amdahl's law: the speedup of a job of fixed size, `1 / ((1 − p) + p / workers)`.
 ///
@@ -69,7 +69,7 @@ pub fn karp_flatt(speedup: f64, workers: usize) -> Option<f64> {
 /// the medians. The first timing is the reference, usually that of one worker.
 ///
 /// ```
-/// # let timing = |wall: &[f64]| helpers::measure::Timing {
+/// # let timing = |wall: &[f64]| measure::Timing {
 /// #     name: "t".into(), wall: wall.to_vec(), cpu: vec![], calls: 1 };
 /// use helpers::amdahl::{run_speedups, speedups};
 ///

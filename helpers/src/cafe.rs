@@ -4,10 +4,10 @@
 //! machine's processor has nothing to do. Spreading kaya takes a **barista**'s hands: it keeps a
 //! processor busy. A barista is a thread, whichever thread calls.
 
-use crate::check::claim;
-use crate::figures::{Figure, Span, SpanKind, timeline_in};
-use crate::measure::Timing;
 use crate::record::Recorder;
+use figures::{Figure, Span, SpanKind, timeline_in};
+use measure::Timing;
+use measure::claim;
 use std::fmt::Display;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -295,7 +295,7 @@ fn thread_cpu_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::on_one_thread;
+    use platform::runtime::on_one_thread;
 
     #[test]
     fn one_after_the_other_takes_the_sum() {

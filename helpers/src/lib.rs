@@ -1,67 +1,58 @@
-//! What the notebooks of this workbook import.
+//! What the notebooks of this workbook import: one `use` for what nearly every cell wants, and the
+//! modules that teach. What has a purpose of its own is a crate of its own, passed on here.
 //!
-//! A notebook's setup cell is two lines:
+//! A notebook's setup cell is two lines, and one more for each topic of the chapter:
 //!
 //! ```text
 //! :dep helpers = { path = "../helpers" }
 //! use helpers::prelude::*;
+//! use helpers::weather::*;
 //! ```
 //!
 //! | module | idea |
 //! |---|---|
+//! | [`prelude`] | what nearly every cell names |
 //! | [`measure`] | time a piece of work honestly: warm-up, repeats, median and spread |
+//! | [`figures`] | one line from data to an inline figure |
+//! | [`check`] | ✓ and ✗ for exercises |
+//! | [`python`] | a Python snippet, run in the workbook's own Python |
+//! | [`results`] | what a chapter measured, kept for the last chapter |
 //! | [`amdahl`] | what more workers can gain: Amdahl, Gustafson, Karp and Flatt |
 //! | [`overhead`] | what it costs to hand out work, and where a thread runs |
-//! | [`figures`] | one line from data to an inline figure |
-//! | [`display`] | how a value reaches the notebook |
+//! | [`record`] | who did what, when: recorded by any thread or task |
+//! | [`cafe`] | the talk's café, on a scaled clock |
+//! | [`xrays`] | the chest X-rays, and one X-ray to a small grey thumbnail |
+//! | [`weather`] | a weather service on this machine, and clients for it and for the real one |
+//! | [`pool`] | processes that run functions which a cell defines |
+//! | [`engines`] | a cluster of processes on this machine, and command lines, for chapter 07 |
+//! | [`readings`] | weather readings as files of JSON lines, made once and kept |
+//! | [`runtime`] | tokio on one thread, or on as many as you say |
 //! | [`memory`] | how much memory a piece of work takes at its peak |
 //! | [`progress`] | milestones of long work |
-//! | [`record`] | who did what, when: recorded by any thread or task |
-//! | [`runtime`] | tokio on one thread, or on as many as you say |
-//! | [`cafe`] | the talk's café, on a scaled clock |
-//! | [`machine`] | what this machine is |
-//! | [`check`] | ✓ and ✗ for exercises |
-//! | [`xrays`] | the chest X-rays: a folder, the Kaggle zip, or a synthetic set |
-//! | [`resize`] | one X-ray file to a small grey thumbnail |
-//! | [`size`] | how much data the chapters work on |
-//! | [`weather`] | a weather service on this machine, and clients for it and for the real one |
-//! | [`cluster`] | a cluster of processes on this machine, for chapter 07 |
-//! | [`shell`] | a command line, for tools that are programs |
-//! | [`readings`] | weather readings as files of JSON lines, made once and kept |
-//! | [`results`] | what a chapter measured, kept for the last chapter |
-//! | [`pool`] | processes that run functions which a cell defines |
-//! | [`python`] | a Python snippet, run in the workbook's own Python |
+//! | [`machine`], [`size`], [`paths`] | this machine, how much data, and where things are |
 
 pub mod amdahl;
 pub mod cafe;
 pub mod check;
-mod child;
-pub mod cluster;
-pub mod display;
-pub mod figures;
 mod loaded;
-pub mod machine;
-pub mod measure;
-pub mod memory;
-mod no_proxy;
 mod outlet;
 pub mod overhead;
-pub mod paths;
-pub mod pool;
 pub mod prelude;
-mod program;
-pub mod progress;
 pub mod python;
-pub mod readings;
+mod readable;
 pub mod record;
-pub mod resize;
 pub mod results;
-pub mod runtime;
-pub mod shell;
-pub mod size;
-mod tls;
-pub mod weather;
-pub mod xrays;
+
+/// The X-rays and their thumbnails; and [`Readable`](xrays::Readable), which asks Pillow too.
+pub mod xrays {
+    pub use crate::readable::Readable;
+    pub use ::xrays::*;
+}
+
+pub use measure::memory;
+pub use platform::{machine, paths, progress, runtime, size};
+pub use weather::readings;
+pub use {engines, figures, measure, pool, weather};
 
 // Notebooks use these through the prelude. Cells must not have copies of their
 // own: a second rayon or tokio in a process has its own thread pool.

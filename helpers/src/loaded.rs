@@ -1,7 +1,8 @@
 //! What is done when this library is loaded: before `main`, or when the first cell's shared object is
 //! opened. A notebook's cells come later, whatever they begin with.
 
-use crate::{outlet, tls};
+use crate::outlet;
+use weather::tls;
 
 /// Called by the system's loader.
 extern "C" fn loaded() {

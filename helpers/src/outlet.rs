@@ -4,7 +4,8 @@
 //! the program that this puts in between, `helpers/workbook/src/outlet.rs`. Only the workbook's
 //! kernel has that program; on another one the output goes its usual way.
 
-use crate::program::{VARIABLE, command};
+use platform::names;
+use platform::program::command;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -17,7 +18,7 @@ static RUNS_CELLS: &str = "EVCXR_IS_RUNTIME";
 /// Puts the program in between, where this is the process that runs cells.
 pub(crate) fn lay() {
     let runs_cells = std::env::var_os(RUNS_CELLS).is_some();
-    if let Some(program) = std::env::var_os(VARIABLE).filter(|_| runs_cells)
+    if let Some(program) = std::env::var_os(names::PROGRAM).filter(|_| runs_cells)
         && let Err(error) = lay_through(Path::new(&program))
     {
         eprintln!(

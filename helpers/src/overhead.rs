@@ -1,8 +1,8 @@
 //! What it costs to hand out work: the price of small things, of a context switch, of a process;
 //! and which processor a thread is on.
 
-use crate::measure::Timing;
-use crate::runtime::on_fresh_thread;
+use measure::Timing;
+use platform::threads::on_fresh_thread;
 use std::io::{self, Read, Write, pipe};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -12,7 +12,7 @@ use std::time::Instant;
 /// times, divided by `times`. Five runs after a warm-up, printed like any timing.
 ///
 /// For what is too short or too varied to be timed one by one. It runs on a fresh thread, as
-/// [`Comparison::measure`](crate::measure::Comparison::measure) does.
+/// [`Comparison::measure`](measure::Comparison::measure) does.
 ///
 /// # Panics
 ///

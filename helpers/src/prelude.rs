@@ -1,32 +1,29 @@
-//! Everything a notebook names, in one `use`.
+//! What nearly every cell names, in one `use`. What fewer chapters need is one line more, by topic,
+//! such as `use helpers::weather::*;`.
 
-pub use crate::amdahl::*;
-pub use crate::cafe::*;
-pub use crate::check::*;
-pub use crate::cluster::*;
-pub use crate::display::*;
-pub use crate::figures::*;
-pub use crate::machine::*;
-pub use crate::measure::*;
-pub use crate::memory::*;
-pub use crate::overhead::*;
-pub use crate::paths::scratch;
-pub use crate::pool::*;
-pub use crate::progress::*;
-pub use crate::python::*;
-pub use crate::readings::*;
-pub use crate::record::*;
-pub use crate::resize::*;
-pub use crate::results::*;
-pub use crate::runtime::*;
-pub use crate::shell::*;
-pub use crate::size::*;
-pub use crate::weather::*;
-pub use crate::xrays::*;
-pub use crate::{futures_util, image, rayon, reqwest, serde, serde_json, tokio};
+// Measuring, and what can be said of it.
+pub use crate::results::keep_results;
+pub use measure::{Comparison, Timing, claim, median, seconds};
 
-// Streams' methods, such as `buffer_unordered`, without the name: a notebook may still `use` it.
+// Figures; the others are in `helpers::figures`.
+pub use figures::{bars, lines, quantities, speedup, timeline};
+
+// This machine, and how much work it is given.
+pub use platform::machine::{cores, machine};
+pub use platform::size::{size, sized};
+
+// Exercises, and Python's side.
+pub use crate::check::check;
+pub use crate::python::python;
+
+// Methods, without the names of their traits: a notebook may still `use` those.
+pub use crate::python::MeasurePython as _;
+pub use crate::results::Keep as _;
+pub use figures::Bars as _;
 pub use futures_util::StreamExt as _;
+
+// From other crates and std.
+pub use crate::{futures_util, image, rayon, reqwest, serde, serde_json, tokio};
 pub use rayon::prelude::*;
 pub use std::time::{Duration, Instant};
 
@@ -37,6 +34,7 @@ mod tests {
     #[test]
     fn methods_of_the_same_name_live_side_by_side() {
         use super::*;
+        use crate::runtime::on_one_thread;
         let plain: Vec<i32> = (0..4).map(|n| n * n).filter(|n| n % 2 == 0).collect();
         let parallel: Vec<i32> = (0..4).into_par_iter().map(|n| n * n).collect();
         (0..2).for_each(|n| assert!(n < 2));
@@ -55,5 +53,21 @@ mod tests {
             let sum = doubled(futures_util::stream::iter(0..4)).fold(0, async |a, b| a + b);
             assert_eq!(on_one_thread(sum), 12);
         }
+    }
+
+    /// A reader's own names win, and the names of other libraries do not clash with these.
+    #[test]
+    fn a_readers_own_names_work() {
+        use super::*;
+        use std::fs::*;
+        fn lines(text: &str) -> usize {
+            text.lines().count()
+        }
+        struct Timing;
+        let here = env!("CARGO_MANIFEST_DIR");
+        let manifest = read(format!("{here}/Cargo.toml")).unwrap();
+        assert!(lines(&String::from_utf8(manifest).unwrap()) > 10);
+        let _ = Timing;
+        assert!(cores() > 0);
     }
 }

@@ -4,9 +4,9 @@
 //! own Python, in a process of its own, under the same rules as Rust's side: warm-up, repeats,
 //! every run kept, the result compared.
 
-use crate::child;
-use crate::measure::{Comparison, Timing};
-use crate::program::command;
+use measure::{Comparison, Timing};
+use platform::child;
+use platform::program::command;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt;
@@ -119,7 +119,8 @@ pub fn python(snippet: &str) -> Result<String, PythonError> {
     Ok(printed)
 }
 
-impl<T: Send + PartialEq> Comparison<T> {
+/// A comparison that times Python beside Rust.
+pub trait MeasurePython<T> {
     /// Times a Python variant (see [`time_python`]) and adds it to the comparison.
     ///
     /// `expected` turns the first variant's result into what the snippet's `check(result)` must
@@ -128,7 +129,16 @@ impl<T: Send + PartialEq> Comparison<T> {
     /// # Panics
     ///
     /// If the snippet computed something else than the first variant did.
-    pub fn measure_python(
+    fn measure_python(
+        &mut self,
+        name: &str,
+        snippet: &str,
+        expected: impl FnOnce(&T) -> Value,
+    ) -> Option<PythonRun>;
+}
+
+impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
+    fn measure_python(
         &mut self,
         name: &str,
         snippet: &str,
@@ -178,8 +188,8 @@ fn report(name: &str, run: Result<PythonRun, PythonError>) -> Option<PythonRun> 
 
 /// The workbook's Python: the kernel names it; else the one in `.venv`; else the system's.
 fn interpreter() -> PathBuf {
-    let named = std::env::var_os("WORKBOOK_PYTHON").map(PathBuf::from);
-    let own = crate::paths::root().join(".venv/bin/python");
+    let named = std::env::var_os(platform::names::PYTHON).map(PathBuf::from);
+    let own = platform::paths::root().join(".venv/bin/python");
     named
         .into_iter()
         .chain([own])
@@ -256,7 +266,7 @@ fn before(printed: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::child::runs;
+    use platform::child::runs;
 
     #[test]
     fn a_snippet_is_timed_and_its_result_compared() {
@@ -467,7 +477,7 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(300));
         let pid = daemon.trim();
         assert!(runs(pid));
-        let killed = crate::program::command("kill").arg(pid).status();
+        let killed = platform::program::command("kill").arg(pid).status();
         assert!(killed.unwrap().success());
     }
 

@@ -1,12 +1,12 @@
 //! Who did what, when: spans written down by any thread or task while the work runs.
 
-use crate::figures::{Span, SpanKind};
+use figures::{Span, SpanKind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
 
 /// A shared record of [`Span`]s, in seconds since it was made, ready for
-/// [`timeline`](fn@crate::figures::timeline).
+/// [`timeline`](fn@figures::timeline).
 ///
 /// A clone writes into the same record, so each thread or task can have its own.
 ///

@@ -5,10 +5,11 @@
 //! Both tell the reader what they could not do and go on: no chapter fails because of these files.
 
 use crate::amdahl::karp_flatt;
-use crate::machine::{machine, today};
-use crate::measure::{Comparison, Timing};
-use crate::paths;
-use crate::size::{Size, size};
+use measure::{Comparison, Timing};
+use platform::dates::today;
+use platform::machine::machine;
+use platform::paths;
+use platform::size::{Size, size};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::File;
@@ -29,10 +30,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// A result from two timings; [`Comparison::kept`] does this by name.
+    /// A result from two timings; [`Keep::kept`] does this by name.
     ///
     /// ```
-    /// # let timing = |name: &str, wall: &[f64]| helpers::measure::Timing {
+    /// # let timing = |name: &str, wall: &[f64]| measure::Timing {
     /// #     name: name.into(), wall: wall.to_vec(), cpu: vec![], calls: 1 };
     /// use helpers::results::Kept;
     ///
@@ -86,12 +87,17 @@ impl Kept {
     }
 }
 
-impl<T> Comparison<T> {
+/// A comparison that gives results to keep.
+pub trait Keep {
     /// A result to keep: how much faster `variant` is than `baseline`.
     ///
     /// A variant that was not measured, such as Python's where there is no Python, gives a result
     /// without runs, which [`keep_results`] leaves out.
-    pub fn kept(&self, key: &str, baseline: &str, variant: &str) -> Kept {
+    fn kept(&self, key: &str, baseline: &str, variant: &str) -> Kept;
+}
+
+impl<T: Send + PartialEq> Keep for Comparison<T> {
+    fn kept(&self, key: &str, baseline: &str, variant: &str) -> Kept {
         let timing = |name: &str| match self.find(name) {
             Some(timing) => timing.clone(),
             None => Timing::of_wall(name, Vec::new()),

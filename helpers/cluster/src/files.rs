@@ -1,12 +1,12 @@
 //! One X-ray file in, one small PNG file out.
 
 use anyhow::{Context, Result, ensure};
-use helpers::image::ImageFormat;
-use helpers::paths::write_whole;
-use helpers::resize::resize;
+use image::ImageFormat;
+use platform::paths::write_whole;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use xrays::resize;
 
 /// Where the small image of `source` goes: into `folder`, under the file's name with `.png`.
 pub fn target_of(source: &Path, folder: &Path) -> Result<PathBuf> {

@@ -20,9 +20,9 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::prelude::SessionConfig;
-use helpers::resize::resize;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use xrays::resize;
 
 /// This process's name, for `executor()` and the journal.
 static NAME: OnceLock<String> = OnceLock::new();

@@ -43,7 +43,7 @@ fn has(known: &Option<Vec<String>>, name: &str, pid: u32) -> bool {
 
 /// The ids of the executors that the scheduler counts on, from its REST interface.
 async fn executors(port: u16) -> Result<Vec<String>> {
-    let client = helpers::reqwest::Client::builder()
+    let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(2))
         .build()?;

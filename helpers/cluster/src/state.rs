@@ -4,7 +4,7 @@
 //! supervisor holds says whether it still lives; the system lets go of it however it ends.
 
 use anyhow::{Context, Result, bail};
-use helpers::paths::write_whole;
+use platform::paths::write_whole;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};

@@ -11,12 +11,11 @@ use crate::setup;
 use crate::toolchain::Toolchain;
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 /// What the build makes: the cluster itself, and the small program for GNU parallel.
@@ -152,9 +151,9 @@ fn are_built(layout: &Layout) -> bool {
     PROGRAMS.iter().all(|program| bin.join(program).exists())
 }
 
-/// What the programs are made from: compiler, versions, their own sources, and those modules of
-/// helpers that they use. By contents: to build them takes long, and a file that was only touched is
-/// no reason; nor is a module that no program calls.
+/// What the programs are made from: compiler, versions, their own sources, and the crates of the
+/// workbook that they use. By contents: to build them takes long, and a file that was only touched is
+/// no reason.
 fn key(layout: &Layout, toolchain: &Toolchain) -> Result<String> {
     let mut key = DefaultHasher::new();
     toolchain.verbose_version.hash(&mut key);
@@ -168,74 +167,15 @@ fn key(layout: &Layout, toolchain: &Toolchain) -> Result<String> {
 
 /// The files that decide what the programs do, in order.
 fn sources(layout: &Layout) -> Result<Vec<PathBuf>> {
-    let (cluster, helpers) = (layout.helpers().join("cluster"), layout.helpers());
-    let mut files = Vec::new();
-    seed::collect_files(&cluster.join("src"), &mut files)?;
-    let mut wanted = BTreeSet::new();
-    for file in &files {
-        wanted.extend(named_after("helpers::", &text(file)?));
+    let helpers = layout.helpers();
+    let mut files = vec![helpers.join("cluster/Cargo.lock")];
+    for name in ["cluster", "platform", "xrays"] {
+        files.push(helpers.join(name).join("Cargo.toml"));
+        seed::collect_files(&helpers.join(name).join("src"), &mut files)?;
     }
-    let mut modules = BTreeSet::new();
-    while let Some(name) = wanted.pop_first() {
-        let (file, folder) = (
-            helpers.join("src").join(&name).with_extension("rs"),
-            helpers.join("src").join(&name),
-        );
-        // What is no module is a crate that helpers passes on; its version is in the lock file.
-        if !file.exists() || !modules.insert(name) {
-            continue;
-        }
-        let mut own = vec![file];
-        if folder.exists() {
-            seed::collect_files(&folder, &mut own)?;
-        }
-        own.retain(|file| file.file_name() != Some(OsStr::new("tests.rs")));
-        for file in &own {
-            let names = named_after("crate::", &text(file)?);
-            wanted.extend(names.into_iter().filter(|name| !modules.contains(name)));
-        }
-        files.extend(own);
-    }
-    files.extend([
-        cluster.join("Cargo.lock"),
-        cluster.join("Cargo.toml"),
-        helpers.join("Cargo.toml"),
-    ]);
+    files.retain(|file| file.file_name() != Some(OsStr::new("tests.rs")));
     files.sort();
     Ok(files)
-}
-
-fn text(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
-}
-
-/// The names that come right after `prefix`, also in a list: `crate::{a, b::{c, d}}` names `a` and
-/// `b`.
-fn named_after(prefix: &str, text: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for (at, _) in text.match_indices(prefix) {
-        let mut depth = 0;
-        let mut name = String::new();
-        let mut wanted = true;
-        for c in text[at + prefix.len()..].chars() {
-            if wanted && (c.is_alphanumeric() || c == '_') {
-                name.push(c);
-                continue;
-            }
-            wanted &= name.is_empty();
-            names.extend((!name.is_empty()).then(|| std::mem::take(&mut name)));
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' if depth == 1 => wanted = true,
-                _ => {}
-            }
-            if depth <= 0 {
-                break;
-            }
-        }
-    }
-    names
 }
 
 fn build(layout: &Layout, toolchain: &Toolchain) -> Result<()> {
@@ -272,20 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_module_of_helpers_that_the_programs_use_is_part_of_their_key() {
-        let layout = Layout::of_this_workbook();
-        let files = sources(&layout).unwrap();
-        let helpers = layout.helpers().join("src");
-        for used in ["resize.rs", "resize/gray.rs", "paths.rs", "check.rs"] {
-            assert!(files.contains(&helpers.join(used)), "{used}");
-        }
-        for other in ["cafe.rs", "resize/tests.rs", "lib.rs"] {
-            assert!(!files.contains(&helpers.join(other)), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_change_in_a_used_module_is_noticed_and_one_elsewhere_is_not() {
+    fn a_change_in_a_used_crate_is_noticed_and_one_elsewhere_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout {
             root: folder.path().to_owned(),
@@ -295,30 +222,45 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
         };
-        for file in ["Cargo.toml", "cluster/Cargo.toml", "cluster/Cargo.lock"] {
-            write(file, "");
-        }
-        write(
+        let used = [
+            "cluster/Cargo.lock",
+            "cluster/Cargo.toml",
             "cluster/src/main.rs",
-            "use helpers::{paths::{root, shown}, resize};",
-        );
-        write("src/paths.rs", "one");
-        write("src/resize.rs", "mod gray;");
-        write("src/resize/gray.rs", "crate::check::quietly()");
-        write("src/check.rs", "one");
-        write("src/figures.rs", "one");
+            "platform/Cargo.toml",
+            "platform/src/paths.rs",
+            "xrays/Cargo.toml",
+            "xrays/src/resize/gray.rs",
+        ];
+        let unused = ["src/cafe.rs", "figures/src/lib.rs", "xrays/src/tests.rs"];
+        for file in used.iter().chain(&unused) {
+            write(file, "one");
+        }
         let toolchain = Toolchain {
             bin: PathBuf::new(),
             verbose_version: String::new(),
         };
         let key = || key(&layout, &toolchain).unwrap();
         let mut last = key();
-        for file in ["src/paths.rs", "src/check.rs", "src/resize/gray.rs"] {
+        for file in used {
             write(file, "two");
             assert_ne!(key(), last, "{file}");
             last = key();
         }
-        write("src/figures.rs", "two");
-        assert_eq!(key(), last);
+        for file in unused {
+            write(file, "two");
+            assert_eq!(key(), last, "{file}");
+        }
+    }
+
+    /// What the programs are compiled with and what their key covers are the same crates.
+    #[test]
+    fn the_key_covers_the_crates_that_the_programs_use() {
+        let layout = Layout::of_this_workbook();
+        let manifest = fs::read_to_string(layout.helpers().join("cluster/Cargo.toml")).unwrap();
+        let paths = manifest
+            .lines()
+            .filter(|line| line.contains("path = \"../"));
+        let used: Vec<&str> = paths.filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(used, ["platform", "xrays"]);
     }
 }

@@ -1,18 +1,18 @@
 //! `cargo workbook compare`: measures the workbook's ways beside those of other libraries.
 //!
-//! What measures is an example of `helpers`, so that this program need not be built with it. It is
-//! a shared object, since a process pool runs functions of nothing else; a second process of this
+//! What measures is the crate `compare`, so that this program need not be built with it. It is a
+//! shared object, since a process pool runs functions of nothing else; a second process of this
 //! program opens it. The other libraries have a Python environment of their own: the readers' one
 //! stays small.
 
 use crate::environment::{self, Environment};
-use crate::kernel::{PROGRAM_VARIABLE, PYTHON_VARIABLE};
 use crate::layout::Layout;
 use crate::locks;
 use crate::setup;
 use crate::toolchain::settle_profile;
-use crate::worker;
 use anyhow::{Context, Result, bail};
+use platform::names;
+use pool::loader;
 use serde_json::Value;
 use std::ffi::{CStr, CString, OsString, c_int};
 use std::io::{BufRead, BufReader};
@@ -97,8 +97,8 @@ pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
         .arg(build(layout)?)
         .args([name, "--runs"])
         .arg(rounds.runs.to_string())
-        .env(PYTHON_VARIABLE, environment.python())
-        .env(PROGRAM_VARIABLE, crate::this_program()?)
+        .env(names::PYTHON, environment.python())
+        .env(names::PROGRAM, crate::this_program()?)
         .stdin(Stdio::null());
     if rounds.json {
         command.arg("--json").stdout(Stdio::piped());
@@ -131,7 +131,7 @@ fn build(layout: &Layout) -> Result<PathBuf> {
         .args(["build", "--quiet", "--message-format"])
         .args(["json-render-diagnostics", "--manifest-path"])
         .arg(layout.root.join("Cargo.toml"))
-        .args(["--package", "helpers", "--example", "compare"])
+        .args(["--package", "compare"])
         // Cargo takes its settings from the folder it is called in and those above.
         .current_dir(&layout.root)
         .stdin(Stdio::null())
@@ -162,13 +162,13 @@ pub fn measure(arguments: &Measure) -> Result<ExitCode> {
     })
 }
 
-/// See `helpers/examples/compare`: rounds, and whether to print JSON. The answer is 0 on success.
+/// See `helpers/compare`: rounds, and whether to print JSON. The answer is 0 on success.
 type Comparison = extern "C" fn(u32, bool) -> c_int;
 
 fn function_in(object: &Path, symbol: &CStr) -> Result<Comparison> {
     let file = CString::new(object.as_os_str().as_bytes())?;
     let handle =
-        worker::open(&file).with_context(|| format!("{} cannot be opened", object.display()))?;
+        loader::open(&file).with_context(|| format!("{} cannot be opened", object.display()))?;
     // SAFETY: it only looks up a name in an object that is open.
     let address = unsafe { libc::dlsym(handle, symbol.as_ptr()) };
     if address.is_null() {

@@ -4,12 +4,12 @@ use crate::clean::disk_use;
 use crate::cluster;
 use crate::environment::{self, Environment};
 use crate::layout::Layout;
-use crate::machine::machine;
 use crate::seed;
 use crate::setup::{self, EVCXR_VERSION};
 use crate::toolchain::Toolchain;
 use crate::ui::bytes;
 use anyhow::Result;
+use platform::machine::machine;
 use std::process::{Command, ExitCode, Stdio};
 
 /// Settings that readers can change, with what each is when it is not set.

@@ -8,11 +8,12 @@ use crate::child;
 use crate::home::{self, Home};
 use crate::layout::Layout;
 use crate::locks;
-use crate::no_proxy::without_proxy;
 use crate::seed;
 use crate::toolchain::{Toolchain, clean_environment};
 use crate::verdict::strip_colours;
 use anyhow::{Context, Result};
+use platform::names;
+use platform::no_proxy::without_proxy;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::parent_id;
@@ -25,15 +26,6 @@ const COPY: &str = "project";
 
 /// A folder to compile in, in place of a copy of the seed: how the seed itself is built.
 pub const FOLDER_VARIABLE: &str = "WORKBOOK_KERNEL_FOLDER";
-
-/// The workbook's own Python, for helpers, which runs Python's side of comparisons in it.
-pub const PYTHON_VARIABLE: &str = "WORKBOOK_PYTHON";
-
-/// This program, for helpers: the workers of process pools and the weather server are parts of it.
-pub const PROGRAM_VARIABLE: &str = "WORKBOOK_PROGRAM";
-
-/// For helpers: a folder for the files of cells, gone with the kernel.
-const SCRATCH_VARIABLE: &str = "WORKBOOK_SCRATCH";
 
 /// Where the system's loader looks for libraries first; on macOS, last.
 const LIBRARY_PATH: &str = if cfg!(target_os = "macos") {
@@ -92,9 +84,9 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env("RUSTC_WORKSPACE_WRAPPER", crate::this_program()?)
         .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
-        .env(PYTHON_VARIABLE, arguments.evcxr.with_file_name("python"))
-        .env(PROGRAM_VARIABLE, crate::this_program()?)
-        .env(SCRATCH_VARIABLE, home.folder.join("scratch"));
+        .env(names::PYTHON, arguments.evcxr.with_file_name("python"))
+        .env(names::PROGRAM, crate::this_program()?)
+        .env(names::SCRATCH, home.folder.join("scratch"));
     // The servers of the chapters are on this machine, which no proxy can reach.
     command.envs(without_proxy(|name| std::env::var(name).ok()));
     // The kernel program writes a specification of its own into the folder that is named here, or

@@ -16,9 +16,7 @@
 //! | [`linking`] | links every cell with helpers |
 //! | [`home`] | folders that are in use while their lock is held |
 //! | [`child`] | a process that never outlives this one |
-//! | [`worker`] | a worker of a notebook's process pool |
 //! | [`outlet`] | between the process of the cells and the kernel: no output is lost |
-//! | [`weather_server`] | the server that chapter 05 fetches from |
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress and tables on the terminal |
 
@@ -44,35 +42,6 @@ mod setup;
 mod toolchain;
 mod ui;
 mod verdict;
-mod weather_server;
-mod worker;
-
-// helpers stays out of this program's dependencies (its image and plotting crates would be built
-// twice on a reader's machine); this one module of it needs only std.
-#[path = "../../src/machine.rs"]
-#[allow(dead_code)]
-mod machine;
-
-// What is on this machine is not asked for through a proxy, here and there.
-#[path = "../../src/no_proxy.rs"]
-mod no_proxy;
-
-// So is how a notebook tells a worker which function to run.
-#[path = "../../src/pool/load.rs"]
-#[allow(dead_code)]
-mod load;
-
-// And what a notebook tells its weather server.
-#[path = "../../src/weather/chance.rs"]
-mod chance;
-#[path = "../../src/weather/dates.rs"]
-#[allow(dead_code)]
-mod dates;
-#[path = "../../src/weather/files.rs"]
-mod files;
-#[path = "../../src/weather/settings.rs"]
-#[allow(dead_code)]
-mod settings;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -198,13 +167,13 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Clean { keep_environment }) => clean::clean(&layout, keep_environment),
         Some(Command::Kernel(arguments)) => kernel::serve(&layout, arguments),
         Some(Command::Measure(arguments)) => compare::measure(&arguments),
-        Some(Command::Worker) => worker::serve(),
+        Some(Command::Worker) => pool::loader::serve(),
         Some(Command::Outlet(arguments)) => outlet::serve(&arguments),
         Some(Command::Where) => {
             println!("{}", layout.to_json());
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::WeatherServer) => weather_server::serve(),
+        Some(Command::WeatherServer) => weather::serve::serve(),
     }
 }
 

@@ -40,6 +40,12 @@ const FIRST_CELLS: [&str; 4] = [
 /// for the reason, which has compiled nothing yet: 20 seconds at a reader's first slip of the pen.
 const SLIP: usize = 3;
 
+/// The crates of this workbook that cells are compiled with; the first lies in `helpers` itself, the
+/// others in folders of their names.
+const OWN_CRATES: [&str; 8] = [
+    "helpers", "engines", "figures", "measure", "platform", "pool", "weather", "xrays",
+];
+
 /// Where the kernel compiles, within a copy of the seed.
 pub const CELLS: &str = "cells";
 
@@ -125,7 +131,7 @@ fn make_workspace(layout: &Layout, folder: &Path) -> Result<()> {
 pub struct Key {
     /// Compiler, kernel program and versions of the dependencies: all else follows from these.
     base: String,
-    /// Helpers' own sources.
+    /// The sources of helpers and its crates.
     helpers: String,
 }
 
@@ -152,12 +158,14 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
     fs::read(layout.root.join("Cargo.lock"))?.hash(&mut base);
     // The kernel program by size and time: reading 40 MB at each start would be a waste.
     stat(&environment.evcxr())?.hash(&mut base);
-    let manifest = layout.helpers().join("Cargo.toml");
-    fs::read(&manifest)?.hash(&mut base);
-
     let mut helpers = DefaultHasher::new();
-    let mut sources = vec![manifest];
-    collect_files(&layout.helpers().join("src"), &mut sources)?;
+    let mut sources = Vec::new();
+    for folder in own_crates(layout) {
+        let manifest = folder.join("Cargo.toml");
+        fs::read(&manifest)?.hash(&mut base);
+        sources.push(manifest);
+        collect_files(&folder.join("src"), &mut sources)?;
+    }
     sources.sort();
     for source in sources {
         source.hash(&mut helpers);
@@ -168,6 +176,16 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
         base: format!("{:016x}", base.finish()),
         helpers: format!("{:016x}", helpers.finish()),
     })
+}
+
+/// The folders of the crates of this workbook that cells are compiled with.
+fn own_crates(layout: &Layout) -> impl Iterator<Item = PathBuf> {
+    let helpers = layout.helpers();
+    let inner = OWN_CRATES.iter().skip(1).map({
+        let helpers = helpers.clone();
+        move |name| helpers.join(name)
+    });
+    std::iter::once(helpers).chain(inner)
 }
 
 /// Length and time of last change.
@@ -361,7 +379,7 @@ fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
 /// Whether cargo, rustc or the kernel may write into this file rather than replace it.
 ///
 /// The project's own files and dependency lists are rewritten with each cell; what belongs to the
-/// cells' crate or to helpers is rewritten when a reader edits either.
+/// cells' crate or to helpers' is rewritten when a reader edits either.
 fn written_in_place(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let own = [
@@ -378,7 +396,7 @@ fn written_in_place(path: &Path) -> bool {
         || path.components().any(|part| {
             let part = part.as_os_str().to_string_lossy();
             let stem = part.strip_prefix("lib").unwrap_or(&part);
-            ["ctx", "helpers"].iter().any(|own| {
+            ["ctx"].iter().chain(&OWN_CRATES).any(|own| {
                 stem.strip_prefix(own)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
             })
@@ -480,5 +498,23 @@ mod tests {
         ] {
             assert!(!written_in_place(Path::new(other)), "{other}");
         }
+    }
+
+    /// Each of the workbook's crates that helpers is compiled from counts as one of its sources.
+    #[test]
+    fn the_key_covers_the_crates_that_cells_are_compiled_with() {
+        let layout = Layout::of_this_workbook();
+        let mut found = vec!["helpers".to_owned()];
+        for folder in own_crates(&layout) {
+            let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+            let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
+            let own = dependencies
+                .lines()
+                .filter(|line| line.contains("{ path = "));
+            found.extend(own.filter_map(|line| line.split(' ').next().map(str::to_owned)));
+        }
+        found[1..].sort();
+        found.dedup();
+        assert_eq!(found, OWN_CRATES);
     }
 }

@@ -5,9 +5,9 @@
 
 mod left_out;
 
-use helpers::cluster::{Cluster, Piece, cluster_program};
-use helpers::resize::{Thumbnail, resize};
-use helpers::shell::{shell, tool};
+use helpers::engines::{Cluster, Piece, cluster_program};
+use helpers::engines::{shell, tool};
+use helpers::xrays::{Thumbnail, resize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -122,7 +122,7 @@ fn pids(cluster: &Cluster) -> Vec<u32> {
 
 const SHRINK_ALL: &str = "SELECT path, shrink(path) AS image FROM xrays ORDER BY path";
 
-fn assert_answer(answer: &helpers::cluster::Answer) {
+fn assert_answer(answer: &helpers::engines::Answer) {
     let paths: Vec<(String, String)> = answer.rows();
     let found: BTreeMap<PathBuf, Thumbnail> = paths
         .into_iter()

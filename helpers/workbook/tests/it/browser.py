@@ -279,7 +279,7 @@ def edit_a_cell(lab):
 def edit_a_function_of_a_pool(lab, index):
     """The pool stays in its variable; when the next cell is stopped, its workers have to go too."""
     lab.page.keyboard.press("Escape")
-    lab.type_cell('let helping = ProcessPool::new(2)?;\nprintln!("{} processes", helping.workers());')
+    lab.type_cell('let helping = helpers::pool::ProcessPool::new(2)?;\nprintln!("{} processes", helping.workers());')
     lab.expect_output(index, "2 processes")
     for work, expected in (("n + 1000", "[1000, 1001, 1002]"), ("n * 2000", "[0, 2000, 4000]")):
         lab.page.keyboard.press("Escape")

@@ -98,13 +98,16 @@ fn form(chapter: &Value) -> Vec<String> {
     }
     let first = code_cells(chapter).next().map(|cell| text(&cell["source"]));
     let first = first.unwrap_or_default();
-    // Derives need serde in the cells' own crate.
-    let lines: Vec<&str> = first
+    // Derives need serde in the cells' own crate; topics follow the prelude.
+    let (topics, lines): (Vec<&str>, Vec<&str>) = first
         .trim()
         .lines()
         .filter(|line| !line.starts_with(":dep serde"))
-        .collect();
-    if lines.join("\n") != SETUP {
+        .partition(|line| {
+            line.starts_with("use helpers::") && !line.starts_with("use helpers::prelude")
+        });
+    let too_wide = topics.iter().any(|line| line.chars().count() > 92);
+    if lines.join("\n") != SETUP || too_wide {
         faults.push(format!(
             "its first code cell is not the setup cell:\n{first}"
         ));

@@ -72,7 +72,7 @@ fn two_kernels_at_once_share_nothing() {
                 facts.cell(),
                 code(&format!("let secret: u64 = {secret};")),
                 code("let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();"),
-                code("let processes = ProcessPool::new(2).unwrap();"),
+                code("let processes = helpers::pool::ProcessPool::new(2).unwrap();"),
                 // Both notebooks have a function of this name, in a cell of the same number.
                 code(&format!(
                     "fn own(n: u64) -> u64 {{ {secret} * 1_000 + n }}\n\
@@ -409,7 +409,9 @@ fn a_process_pool_runs_the_edited_function() {
         "edited",
         [
             code(SETUP),
-            code("let pool = ProcessPool::new(2).unwrap();\nlet before = pool.pids();"),
+            code(
+                "let pool = helpers::pool::ProcessPool::new(2).unwrap();\nlet before = pool.pids();",
+            ),
             code(tenfold),
             code(
                 &tenfold
@@ -453,7 +455,7 @@ fn workers_do_not_outlive_a_killed_kernel() {
 }}
 let parent = std::os::unix::process::parent_id();
 fs::write({processes:?}, format!("{{}} {{parent}}", process::id())).unwrap();
-let pool = ProcessPool::new(2).unwrap();
+let pool = helpers::pool::ProcessPool::new(2).unwrap();
 pool.map(spin, vec![PathBuf::from({folder:?}); 2]);"#
         );
         let gone = format!(

@@ -1,0 +1,251 @@
+//! What all figures have in common: their SVG is XML, everything lies inside the picture, dots are
+//! where their values say, and no input makes them panic.
+
+use super::*;
+use measure::Timing;
+use roxmltree::{Document, Node as Xml};
+
+/// Names that are hard to lay out: ordinary, long, markup, wide characters, empty.
+const NAMES: [&str; 7] = [
+    "iterator",
+    "the long name of a variant with all of its details, take one",
+    "the long name of a variant with all of its details, take two",
+    "<b>&\"quoted\"</b> ]]>",
+    "emoji 🚀👩‍🔬 and 日本語のテキスト",
+    "ÄÖÜ µ × →",
+    "",
+];
+const VALUES: [f64; 9] = [3.0, -4.0, 0.0, f64::NAN, f64::INFINITY, 1e-9, 1e6, 1e300, 1e-300];
+
+fn name(place: usize) -> String {
+    format!("{} {place}", NAMES[place % 7])
+}
+
+fn of(place: usize) -> f64 {
+    VALUES[place % 9]
+}
+
+fn number(node: Xml, name: &str) -> f64 {
+    node.attribute(name).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn each<T>(figure: &Figure, tag: &str, read: impl FnMut(Xml) -> T) -> Vec<T> {
+    let document = Document::parse(figure.svg()).expect("the SVG is XML");
+    document.descendants().filter(|node| node.has_tag_name(tag)).map(read).collect()
+}
+
+fn points(node: Xml) -> Vec<(f64, f64)> {
+    let pairs = node.attribute("points").unwrap().split_whitespace();
+    let pairs = pairs.map(|pair| pair.split_once(',').unwrap());
+    pairs.map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).collect()
+}
+
+/// The x of all small circles, which are single runs.
+fn dots(figure: &Figure) -> Vec<f64> {
+    let circles = each(figure, "circle", |c| (number(c, "r"), number(c, "cx")));
+    circles.into_iter().filter(|c| c.0 == 6.0).map(|c| c.1).collect()
+}
+
+fn corners(node: Xml) -> Vec<(f64, f64)> {
+    let get = |name| number(node, name);
+    let rect = |x: f64, y: f64, wide: f64, high: f64| vec![(x, y), (x + wide, y + high)];
+    match node.tag_name().name() {
+        "text" => {
+            // In DejaVu Sans, a wide font, a letter of ordinary text is 0.55 em wide.
+            let (text, size) = (text::clean(node.text().unwrap_or("")), get("font-size"));
+            let wide = text::columns(&text) as f64 * size * 0.55;
+            let anchor = node.attribute("text-anchor");
+            let before = [(Some("end"), 1.0), (Some("middle"), 0.5)];
+            let before = before.iter().find(|(name, _)| *name == anchor).map_or(0.0, |b| b.1);
+            rect(get("x") - before * wide, get("y") - size / 2.0, wide, size)
+        }
+        "rect" | "image" => rect(get("x"), get("y"), get("width"), get("height")),
+        "circle" => rect(get("cx"), get("cy"), 0.0, 0.0),
+        "polyline" | "polygon" => points(node),
+        _ => Vec::new(),
+    }
+}
+
+/// Panics unless the figure is well-formed XML whose shapes and texts lie inside the picture.
+fn check(figure: Figure) {
+    assert!(figure.svg().len() < 350_000, "{} bytes", figure.svg().len());
+    assert!(!figure.alt().is_empty() && !figure.alt().contains('\n'));
+    let document = Document::parse(figure.svg()).expect("the SVG is XML");
+    let size = ["width", "height"].map(|name| number(document.root_element(), name));
+    for (x, y) in document.descendants().flat_map(corners) {
+        let inside =
+            [(x, size[0]), (y, size[1])].iter().all(|(v, end)| *v > -0.6 && *v < end + 0.6);
+        assert!(inside, "{x}, {y} of {size:?} in {}", figure.alt());
+    }
+}
+
+#[test]
+fn rows_of_any_number_and_kind_stay_inside() {
+    for (n, skip) in [0, 1, 2, 5, 16, 40, 300].into_iter().flat_map(|n| [(n, 1), (n, 9), (n, 3)]) {
+        let names: Vec<String> = (0..n).map(name).collect();
+        let value = |i: usize| of(i * skip + 5);
+        let runs = |i: usize| vec![value(i), value(i) * 1.02, value(i + 1)];
+        let timings = names.iter().enumerate().map(|(i, name)| Timing::of_wall(name, runs(i)));
+        let timings: Vec<Timing> = timings.collect();
+        check(bars("Resize 240 X-rays to 64 × 64", &timings).figure());
+        check(
+            bars("t", &timings).group("Python", &["emoji", "the"]).group("<&>", &["it"]).figure(),
+        );
+        let amounts = names.iter().enumerate().map(|(i, name)| (name.as_str(), value(i)));
+        let amounts: Vec<(&str, f64)> = amounts.collect();
+        check(
+            quantities("Memory of an image", "MB", &amounts).model(&[&name(0)]).sorted().figure(),
+        );
+        let ratio = |i: usize| Ratio {
+            name: name(i),
+            measured: Some(value(i)),
+            range: (value(i) * 0.8, value(i + 1)),
+            mark: i.is_multiple_of(2).then(|| value(i + 2)),
+        };
+        check(ratios("Gains", NAMES[1], &(0..n).map(ratio).collect::<Vec<_>>()).figure());
+        let parts: Vec<(&String, Vec<f64>)> = names.iter().map(|name| (name, runs(n))).collect();
+        check(stacked("Where the time goes", &[NAMES[1], "b", "c", "d"], &parts).figure());
+    }
+}
+
+#[test]
+fn xy_figures_of_any_values_stay_inside() {
+    for n in [0, 1, 2, 16, 3000] {
+        let series = |place: usize| (0..n).map(move |i| (of(i + place) + i as f64, of(i)));
+        let all: Vec<(&str, Vec<(f64, f64)>)> =
+            NAMES.iter().enumerate().map(|(i, &name)| (name, series(i).collect())).collect();
+        let chart = lines(NAMES[1], "workers (number)", "speedup (×)", &all);
+        let chart = chart.dots("runs", &all[3].1).model("law", &[(1.0, 2.0), (3000.0, 5.0)]);
+        check(chart.figure());
+        check(chart.clone().log_x().steps().figure());
+        check(chart.log_x().log_y().theory().figure());
+        let timing = |i: usize| (i, Timing::of_wall("t", vec![of(i), 1.0 + i as f64]));
+        check(speedup("s", &(0..n.min(300)).map(timing).collect::<Vec<_>>()).figure());
+    }
+}
+
+#[test]
+fn timelines_maps_sheets_and_diagrams_stay_inside() {
+    for n in [0, 1, 2, 5, 16, 100, 2000] {
+        let span = |i: usize| Span {
+            lane: name(i % 45),
+            label: NAMES[i % 7].into(),
+            start: 0.01 * (i % 97) as f64,
+            end: if i % 50 == 7 { f64::NAN } else { 0.01 * (i % 97) as f64 + 0.1 },
+            kind: if i.is_multiple_of(2) { SpanKind::Wait } else { SpanKind::Work },
+        };
+        let spans: Vec<Span> = (0..n).map(span).collect();
+        check(timeline("Who did what", &spans));
+        check(timeline_in(NAMES[4], "minutes", 60.0, &spans));
+        let names: Vec<String> = (0..n).map(name).collect();
+        let row = |i: usize| (0..n.min(80)).map(|j| of(i + j)).collect();
+        let values: Vec<Vec<f64>> = (0..n.min(80)).map(row).collect();
+        check(heat_map("t", "°C", &names, &names, &values));
+        check(heat_map("t", "times faster (×)", &names[..n.min(4)], &[], &values));
+        let node = |i: usize| Node::new(&name(i), (i % 4) as f64, (i / 4) as f64).note(NAMES[1]);
+        let nodes: Vec<Node> = (0..n).map(node).collect();
+        let arrow = |i: usize| Arrow::new(&name(i), &name(i * 7 % n), "a task");
+        check(diagram("How it works", &nodes, &(0..n).map(arrow).collect::<Vec<_>>()));
+        let image = |i: usize| (name(i), image::GrayImage::new(i as u32 * 37 % 900, 300));
+        let images: Vec<(String, image::GrayImage)> = (0..n.min(60)).map(image).collect();
+        check(contact_sheet("Before and after", &images));
+        check(contact_sheet_to_scale("Before and after", &images));
+    }
+}
+
+#[test]
+fn every_run_is_a_dot_where_its_time_says() {
+    let timings = [("a", vec![1.0, 2.0, 4.0, 3.0]), ("b", vec![3.0])];
+    let timings = timings.map(|(name, runs)| Timing::of_wall(name, runs));
+    let xs = dots(&bars("t", &timings).figure());
+    assert!((xs[2] - xs[0] - 3.0 * (xs[1] - xs[0])).abs() <= 3.0, "{xs:?}");
+    assert_eq!((xs.len(), xs[3]), (5, xs[4]), "the same time lies at the same x in each row");
+    let points = [1, 2, 4].map(|n| (n, Timing::of_wall("t", vec![4.0 / n as f64; 3])));
+    let mut xs = dots(&speedup("t", &points).figure());
+    assert_eq!(xs.len(), 9);
+    xs.dedup();
+    assert_eq!(xs.len(), 3, "no dot is moved aside");
+    assert!((xs[2] - xs[0] - 3.0 * (xs[1] - xs[0])).abs() <= 3.0);
+}
+
+#[test]
+fn what_lies_far_beyond_is_named_and_what_cannot_be_drawn_is_counted() {
+    let timing = Timing::of_wall("a", vec![1.0, 1.1, 1.0, 1.05, 30.0]);
+    let figure = bars("t", &[timing]).figure();
+    assert_eq!((dots(&figure).len(), each(&figure, "polygon", points).len()), (4, 1));
+    assert!(figure.svg().contains("▸ 1 run beyond the axis, up to 30.0 s"));
+    let odd = [f64::NAN, 1.0, f64::INFINITY, -1.0];
+    let figure = bars("t", &[Timing::of_wall("a", odd.to_vec())]).figure();
+    assert!(figure.svg().contains("3 runs that cannot be drawn"));
+    let figure = lines("t", "x (s)", "y (s)", &[("a", odd.map(|y| (1.0, y)).to_vec())]).log_y();
+    assert!(figure.figure().svg().contains("3 points that cannot be drawn"));
+}
+
+#[test]
+fn steps_have_no_slopes_and_models_are_dashed() {
+    let counts = [("waiting", vec![(0.0, 1.0), (1.0, 3.0), (4.0, 2.0)])];
+    let chart = lines("t", "x (s)", "waiting (number)", &counts);
+    let slopes = |figure: &Figure| {
+        let bend = |p: &[(f64, f64)]| p[0].0 != p[1].0 && p[0].1 != p[1].1;
+        let paths = each(figure, "polyline", points);
+        paths.iter().filter(|path| path.windows(2).any(bend)).count()
+    };
+    assert_eq!(slopes(&chart.figure()), 1);
+    assert_eq!(slopes(&chart.clone().steps().figure()), 0);
+    let modelled = chart.clone().model("law", &[(0.0, 1.0), (9.0, 2.0)]).figure();
+    assert!(modelled.svg().contains("law (model)"));
+    let paths = |figure: &Figure| each(figure, "polyline", points).len();
+    assert!(paths(&modelled) > paths(&chart.figure()) + 10, "many short dashes");
+}
+
+#[test]
+fn languages_are_told_apart_and_sorted() {
+    let timings = [("Rust push", 3.0), ("NumPy", 2.0), ("Rust map", 1.0)];
+    let timings = timings.map(|(name, time)| Timing::of_wall(name, vec![time]));
+    let order = |rows: Rows| {
+        let text = |node: Xml| (number(node, "y"), text::clean(node.text().unwrap_or("")));
+        let mut texts = each(&rows.figure(), "text", text);
+        texts.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let names = ["Rust", "Python", "Rust push", "NumPy", "Rust map"];
+        texts.retain(|text| names.contains(&text.1.as_str()));
+        texts.into_iter().map(|text| text.1).collect::<Vec<_>>()
+    };
+    let rows = bars("t", &timings);
+    assert_eq!(order(rows.clone()), ["Rust", "Rust map", "Rust push", "Python", "NumPy"]);
+    assert_eq!(order(rows.clone().as_given()), ["Rust push", "NumPy", "Rust map"]);
+    let alt = rows.figure().alt().to_owned();
+    assert!(alt.contains("NumPy 2.00 s (1.50× faster)"), "the first is the reference");
+}
+
+#[test]
+fn small_parts_stay_visible_and_images_have_their_scale() {
+    let figure = stacked("t", &["read", "decode"], &[("a", vec![1e-6, 2.0])]).figure();
+    let wide = |node: Xml| (node.attribute("fill") == Some("#0072B2"), number(node, "width"));
+    let blue = each(&figure, "rect", wide).into_iter().filter(|rect| rect.0);
+    assert!(blue.clone().count() == 2 && blue.map(|rect| rect.1).all(|wide| wide >= 4.0));
+    let images = [400, 100].map(|side| ("image", image::GrayImage::new(side, 9)));
+    let widths = |figure| each(&figure, "image", |image| number(image, "width"));
+    let scaled = widths(contact_sheet_to_scale("t", &images));
+    assert_eq!(scaled[0], 4.0 * scaled[1]);
+    assert_eq!(widths(contact_sheet("t", &images))[1], scaled[0]);
+}
+
+#[test]
+fn the_image_tag_carries_picture_sentence_and_table() {
+    let html = quantities("a \"b\" <c>", "MB", &[("x", 1.0)]).figure().html();
+    assert!(html.contains("src=\"data:image/svg+xml;base64,PHN2Zy"));
+    assert!(html.contains("alt=\"Bar chart “a &quot;b&quot; &lt;c&gt;”: x 1 MB.\""));
+    assert!(html.contains("<details>") && !html.contains('\n'));
+}
+
+#[test]
+fn a_drawing_of_ones_own_is_a_figure_and_says_why_it_failed() {
+    use plotters::prelude::*;
+    let dot = Circle::new((150, 100), 6, BLUE.filled());
+    let figure = drawing("A dot", (300, 200), |root| Ok(root.draw(&dot)?));
+    assert_eq!((dots(&figure), figure.alt()), (vec![150.0], "A dot"));
+    assert!(figure.html().contains("width=\"300\""));
+    check(figure);
+    let failed = drawing("A dot", (300, 200), |_| Err("no data".into()));
+    assert!(failed.svg().contains("the drawing failed: no data"));
+}

@@ -1,0 +1,118 @@
+//! What this machine is, so that no number is seen without knowing who produced it.
+
+pub use crate::dates::today;
+use std::fmt;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The machine that the notebook's kernel runs on.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Processors that this process may use at the same time. A container's limit counts.
+    pub cores: usize,
+    /// The processor's name as the system gives it.
+    pub cpu: String,
+    /// Main memory in bytes, where the system tells it.
+    pub memory: Option<u64>,
+    /// Operating system and architecture.
+    pub os: String,
+    /// The compiler's version, such as `1.95.0`.
+    pub rust: String,
+}
+
+/// The machine that this runs on; looked up once.
+pub fn machine() -> &'static Machine {
+    static MACHINE: OnceLock<Machine> = OnceLock::new();
+    MACHINE.get_or_init(|| Machine {
+        cores: cores(),
+        cpu: cpu_name(),
+        memory: memory(),
+        os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        rust: rust_version(),
+    })
+}
+
+/// How many workers can really run at the same time here.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}
+
+impl Machine {
+    /// What tells this machine from others, in one line: cores, processor, system.
+    pub fn name(&self) -> String {
+        let plural = if self.cores == 1 { "" } else { "s" };
+        format!("{} core{plural} · {} · {}", self.cores, self.cpu, self.os)
+    }
+
+    /// One line for the foot of a figure: machine and today's date (UTC).
+    pub fn stamp(&self) -> String {
+        format!("{} · {}", self.name(), today())
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "cores      {}", self.cores)?;
+        writeln!(f, "processor  {}", self.cpu)?;
+        match self.memory {
+            Some(bytes) => writeln!(f, "memory     {:.1} GB", bytes as f64 / 1e9)?,
+            None => writeln!(f, "memory     not known")?,
+        }
+        writeln!(f, "system     {}", self.os)?;
+        writeln!(f, "Rust       {}", self.rust)?;
+        write!(f, "today      {}", today())
+    }
+}
+
+fn cpu_name() -> String {
+    let name = fs::read_to_string("/proc/cpuinfo")
+        .ok()
+        .and_then(|info| {
+            info.lines()
+                .find(|line| line.starts_with("model name"))
+                .and_then(|line| line.split_once(':'))
+                .map(|(_, name)| name.trim().to_owned())
+        })
+        .or_else(|| answer("sysctl", &["-n", "machdep.cpu.brand_string"]));
+    name.unwrap_or_else(|| "processor not named".to_owned())
+}
+
+fn memory() -> Option<u64> {
+    if let Ok(info) = fs::read_to_string("/proc/meminfo") {
+        let line = info.lines().find(|line| line.starts_with("MemTotal:"))?;
+        let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        return Some(kibibytes * 1024);
+    }
+    answer("sysctl", &["-n", "hw.memsize"])?.parse().ok()
+}
+
+fn rust_version() -> String {
+    answer("rustc", &["--version"])
+        .and_then(|line| line.split_whitespace().nth(1).map(str::to_owned))
+        .unwrap_or_else(|| "not found".to_owned())
+}
+
+/// What a command prints, without touching the kernel's own input and output.
+fn answer(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stamp_names_cores_and_processor() {
+        let stamp = machine().stamp();
+        assert!(stamp.starts_with(&format!("{} core", cores())));
+        assert!(stamp.contains(&machine().cpu));
+    }
+}
