@@ -1,14 +1,20 @@
-//! Do the examples in the documentation of `helpers` run?
+//! Do the examples in the documentation of the crates run?
 //!
 //! `cargo test` itself would run them after all other tests, and with that after the list of what
 //! was not tested, with which it is to end.
 
 use std::process::Command;
 
+/// The crates with examples.
+const CRATES: [&str; 8] = [
+    "helpers", "engines", "figures", "measure", "platform", "pool", "weather", "xrays",
+];
+
 #[test]
 fn every_example_runs() {
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--package", "helpers", "--doc"])
+        .args(["test", "--doc"])
+        .args(CRATES.iter().flat_map(|name| ["--package", name]))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -20,7 +26,7 @@ fn every_example_runs() {
         .filter(|line| line.starts_with("test ") && line.ends_with(" ... ok"))
         .count();
     assert!(
-        examples > 20,
+        examples > 40,
         "only {examples} examples ran:\n{said}{errors}"
     );
 }

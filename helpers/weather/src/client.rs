@@ -182,6 +182,7 @@ impl WeatherClient {
             key.set_sensitive(true);
             headers.insert(HeaderName::from_static("x-api-key"), key);
         }
+        crate::tls::choose();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!(
                 "data-processing-workbook/",

@@ -342,6 +342,7 @@ mod tests {
         assert!(result.unwrap_err().to_string().contains(told));
         assert_eq!(count, 2);
         let (url, count) = always(answer("", page.as_bytes()));
+        crate::tls::choose();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let result = on_one_thread(fetch_day_v2(&client, &url, DATE));
         assert!(result.unwrap_err().to_string().contains(told));

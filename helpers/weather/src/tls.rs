@@ -2,7 +2,7 @@
 //!
 //! reqwest's own choice needs cmake on some machines and half a minute to compile, so it is built
 //! without one, and every client, also one for plain HTTP, would panic until a program names its
-//! choice. Notebooks make clients wherever they like, so it is named when this library is loaded.
+//! choice. Notebooks make clients wherever they like, so helpers names it when it is loaded.
 
 /// Names the choice; needs no more than memory to be at hand.
 pub fn choose() {
