@@ -1,9 +1,8 @@
 //! A server that speaks the air-temperature API of data.gov.sg, on 127.0.0.1: what chapter 05
 //! fetches from. It is a process of its own, so that its work does not count as the client's.
 //!
-//! `weather` starts this program and talks to it by lines of JSON, see
-//! `helpers/src/weather/settings.rs`. It ends when its input does, so it cannot outlive its
-//! notebook.
+//! `WeatherServer` starts it and talks to it by lines of JSON, see `settings.rs`. It ends when its
+//! input does, so it cannot outlive its notebook.
 //!
 //! | submodule | idea |
 //! |---|---|
