@@ -17,7 +17,7 @@
 //!
 //! What remains is in four places: [`entry`] makes a `fn` of an address and [`serve`] a socket of a
 //! number, `load` reads the headers of objects in memory, and the worker's program
-//! (`workbook/src/worker.rs`) opens objects and makes a function of an address. Two things are
+//! (`loader.rs`) opens objects and makes a function of an address. Two things are
 //! taken on trust: whoever starts the program sends it places that were made here, and a build
 //! stands for one content (a file that was patched by hand and keeps its build id is not found
 //! out).
