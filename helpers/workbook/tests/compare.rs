@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 /// One round of a comparison for which there is no Python.
 fn measure(what: &str) -> Value {
-    let object = object::of_example("helpers", "compare");
+    let object = object::of("compare", None);
     let output = Command::new(env!("CARGO_BIN_EXE_workbook"))
         .arg("measure")
         .arg(object)

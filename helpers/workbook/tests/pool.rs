@@ -18,7 +18,7 @@ const OBJECT: &str = "POOL_OBJECT";
 
 fn object() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| object::of_example("workbook", "pool-functions"))
+    BUILT.get_or_init(|| object::of("workbook", Some("pool-functions")))
 }
 
 /// What the tests below start: with a scenario in the environment it runs it, as a notebook would.

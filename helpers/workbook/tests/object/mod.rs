@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The shared object of an example. `cargo test` has built it; `cargo test --test …` has not.
-pub fn of_example(package: &str, example: &str) -> PathBuf {
+/// The shared object that a package is, or one of its examples. `cargo test` has built it;
+/// `cargo test --test …` has not.
+pub fn of(package: &str, example: Option<&str>) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args(["build", "--quiet", "--package", package])
-        .args(["--example", example])
+        .args(example.iter().flat_map(|name| ["--example", name]))
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     for (name, _) in std::env::vars_os() {
         // What cargo tells this test about its package. Build scripts of dependencies look at it,
@@ -21,7 +22,9 @@ pub fn of_example(package: &str, example: &str) -> PathBuf {
     let built = cargo.status().unwrap();
     assert!(built.success());
     let programs = Path::new(env!("CARGO_BIN_EXE_workbook")).parent().unwrap();
-    let name = example.replace('-', "_");
     let ending = std::env::consts::DLL_SUFFIX;
-    programs.join(format!("examples/lib{name}{ending}"))
+    match example {
+        Some(name) => programs.join(format!("examples/lib{}{ending}", name.replace('-', "_"))),
+        None => programs.join(format!("lib{package}{ending}")),
+    }
 }
