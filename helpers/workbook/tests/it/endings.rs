@@ -34,12 +34,12 @@ const ENDINGS: &[Ending] = &[
         Kept,
     ),
     (
-        "print!(\"before a display \");\nshow(\"<b>bold</b>\", \"bold\");",
+        "print!(\"before a display \");\nhelpers::figures::display::show(\"<b>bold</b>\", \"bold\");",
         &["before a display ", "<b>bold</b>", "bold"],
         Kept,
     ),
     (
-        "show(\"<i>one</i>\", \"one\");\nshow(\"<i>two</i>\", \"two\");\n3",
+        "use helpers::figures::display::show;\nshow(\"<i>one</i>\", \"one\");\nshow(\"<i>two</i>\", \"two\");\n3",
         &["<i>one</i>", "<i>two</i>", "<pre>3</pre>"],
         Kept,
     ),

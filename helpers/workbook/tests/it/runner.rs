@@ -109,7 +109,7 @@ fn what_was_left_out_is_listed_and_is_no_failure() {
             LEFT_OUT,
         ),
         (
-            code("show(\"<p>Not run here: no mill; `brew it`</p>\", \"Not run here: no mill; `brew it`\");")
+            code("helpers::figures::display::show(\"<p>Not run here: no mill; `brew it`</p>\", \"Not run here: no mill; `brew it`\");")
                 .published(figure()),
             LEFT_OUT,
         ),
