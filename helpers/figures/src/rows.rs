@@ -256,8 +256,7 @@ pub fn stacked<S: AsRef<str>>(title: &str, parts: &[&str], rows: &[(S, Vec<f64>)
     rows.left_out(left_out, "value")
 }
 
-/// So many rows still are a figure and not a list; so many runs a small file.
-const MOST_ROWS: usize = 60;
+/// So many runs still are a small file.
 const MOST_RUNS: usize = 100;
 
 impl Rows {

@@ -126,6 +126,18 @@ fn xy_figures_of_any_values_stay_inside() {
 
 #[test]
 fn timelines_maps_sheets_and_diagrams_stay_inside() {
+    // What is too much to draw still counts.
+    let kind = SpanKind::Work;
+    let one = |i: i32| Span {
+        lane: "a".into(),
+        label: "b".into(),
+        start: i.into(),
+        end: (i + 1).into(),
+        kind,
+    };
+    let long = timeline("t", &(0..1500).map(one).collect::<Vec<_>>());
+    assert!(long.alt().contains("done after 1,500 s; a busy 100 %"), "{}", long.alt());
+    assert!(long.table().contains("the last 500 spans not drawn"), "{}", long.table());
     for n in [0, 1, 2, 5, 16, 100, 2000] {
         let span = |i: usize| Span {
             lane: name(i % 45),

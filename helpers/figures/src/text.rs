@@ -163,7 +163,7 @@ pub(crate) fn listed(items: &[String], most: usize) -> String {
 pub(crate) type Table<'t> = (&'t [&'t str], &'t [Vec<String>]);
 
 /// More rows than this say nothing to a reader and only make the notebook larger.
-const MOST_ROWS: usize = 60;
+pub(crate) const MOST_ROWS: usize = 60;
 
 /// A table with its title above it. Text starts at the left of its column, numbers end at the right.
 pub(crate) fn table(title: &str, (heads, rows): Table, notes: &[String]) -> String {

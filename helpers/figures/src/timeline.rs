@@ -72,18 +72,19 @@ type Write<'w> = &'w dyn Fn(f64) -> String;
 
 fn draw(title: &str, (unit, factor): (&str, f64), spans: &[Span], time: Write) -> Figure {
     let sound = |s: &&Span| usable(s.end).zip(usable(s.start)).is_some_and(|(a, b)| a >= b);
-    let mut sorted: Vec<&Span> = spans.iter().filter(sound).take(MOST_SPANS).collect();
+    let mut sorted: Vec<&Span> = spans.iter().filter(sound).collect();
     let labels = distinct(sorted.iter().filter(|s| s.kind == SpanKind::Work).map(|s| &s.label));
     let lanes = distinct(sorted.iter().map(|span| &span.lane));
     sorted.sort_by(|a, b| a.start.total_cmp(&b.start).then(a.end.total_cmp(&b.end)));
+    let lane_of: Vec<String> = sorted.iter().map(|span| clean(&span.lane)).collect();
 
     // One colour per label of work where there are few. Spans that overlap get rows of their own.
     let few = labels.len() < PALETTE.len();
     let makespan = sorted.iter().map(|span| span.end).fold(0.0, f64::max);
     let (mut rows, mut cells, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     for lane in &lanes {
-        let (mut own, mut work, mut done): (Vec<Row>, f64, f64) = (Vec::new(), 0.0, f64::MIN);
-        for span in sorted.iter().filter(|span| clean(&span.lane) == *lane) {
+        let (mut own, mut work, mut done) = (vec![Row::default()], 0.0, f64::MIN);
+        for (nth, span) in sorted.iter().enumerate().filter(|(nth, _)| lane_of[*nth] == *lane) {
             let (label, long) = (clean(&span.label), span.end - span.start);
             // Clocks are read one after the other: what touches does not overlap.
             let slack = span.start + long * 1e-6;
@@ -91,9 +92,11 @@ fn draw(title: &str, (unit, factor): (&str, f64), spans: &[Span], time: Write) -
             let wait = span.kind == SpanKind::Wait;
             let look = if few { labels.iter().position(|l| *l == label) } else { Some(0) };
             let block = Block(span.start, span.end, label.clone(), look.filter(|_| !wait));
-            let row = own.iter().position(free).unwrap_or(own.len());
-            own.resize(own.len().max(row + 1), Row::default());
-            own[row].blocks.push(block);
+            if nth < MOST_SPANS {
+                let row = own.iter().position(free).unwrap_or(own.len());
+                own.resize(own.len().max(row + 1), Row::default());
+                own[row].blocks.push(block);
+            }
             if !wait {
                 work += (span.end - span.start.max(done)).max(0.0);
                 done = done.max(span.end);
@@ -110,13 +113,14 @@ fn draw(title: &str, (unit, factor): (&str, f64), spans: &[Span], time: Write) -
     }
     let done = format!("done after {}", time(makespan));
     let mut chart = new(title, Unit::Clock(unit.to_owned(), factor), &[], rows);
-    if sorted.iter().any(|span| span.kind == SpanKind::Wait) {
-        chart.notes.push(format!("{done} · solid: work · hatched: waiting"));
-    } else if !sorted.is_empty() {
-        chart.notes.push(done.clone());
-    }
+    let waits = sorted.iter().any(|span| span.kind == SpanKind::Wait);
+    let key = if waits { " · solid: work · hatched: waiting" } else { "" };
+    chart.notes.extend((!sorted.is_empty()).then(|| format!("{done}{key}")));
     if few {
         chart.parts = labels.into_iter().filter(|label| !label.is_empty()).collect();
+    }
+    if let Some(late) = sorted.get(MOST_SPANS..).filter(|late| !late.is_empty()) {
+        chart.notes.push(format!("the last {} not drawn", count(late.len(), "span")));
     }
     let chart = chart.left_out(spans.len() - sorted.len(), "span");
     let heads = ["lane", "what", "kind", "from", "to", "length"];
