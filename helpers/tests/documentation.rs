@@ -5,16 +5,10 @@
 
 use std::process::Command;
 
-/// The crates with examples.
-const CRATES: [&str; 8] = [
-    "helpers", "engines", "figures", "measure", "platform", "pool", "weather", "xrays",
-];
-
 #[test]
 fn every_example_runs() {
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--doc"])
-        .args(CRATES.iter().flat_map(|name| ["--package", name]))
+        .args(["test", "--workspace", "--doc"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

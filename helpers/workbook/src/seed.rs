@@ -181,11 +181,10 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
 /// The folders of the crates of this workbook that cells are compiled with.
 fn own_crates(layout: &Layout) -> impl Iterator<Item = PathBuf> {
     let helpers = layout.helpers();
-    let inner = OWN_CRATES.iter().skip(1).map({
-        let helpers = helpers.clone();
-        move |name| helpers.join(name)
-    });
-    std::iter::once(helpers).chain(inner)
+    OWN_CRATES.iter().map(move |name| match *name {
+        "helpers" => helpers.clone(),
+        inner => helpers.join(inner),
+    })
 }
 
 /// Length and time of last change.

@@ -199,13 +199,12 @@ fn helpers_made(files: &[(String, fs::Metadata)]) -> Vec<SystemTime> {
     times.sort();
     times
 }
-fn compare(seed: &str) {
+fn compare(seed: &str, ours: &[&str]) {
     let cells = std::env::var("EVCXR_TMPDIR").unwrap();
     let (mut own, mut first) = (vec![], vec![]);
     files(Path::new(&cells).parent().unwrap(), &mut own);
     files(Path::new(seed), &mut first);
     // Those of the workbook's own crates are copies, as a reader may edit them.
-    let ours = ["ctx", "engines", "figures", "helpers", "measure", "platform", "pool", "weather", "xrays"];
     let libraries: Vec<_> = own.iter().filter(|(name, _)| {
         let whose = name.trim_start_matches("lib").split(['-', '.']).next().unwrap_or("");
         name.ends_with(".rlib") && !ours.contains(&whose)
@@ -218,6 +217,14 @@ fn compare(seed: &str) {
     assert_eq!(helpers_made(&own), helpers_made(&first));
 }"#;
     let seed = &crate::common::places().seed;
+    let folders = fs::read_dir(crate::common::root().join("helpers"))
+        .unwrap()
+        .flatten();
+    let ours: Vec<String> = folders
+        .filter(|folder| folder.path().join("Cargo.toml").exists())
+        .map(|folder| folder.file_name().into_string().unwrap())
+        .chain(["ctx", "helpers"].map(String::from))
+        .collect();
     let notebook = Notebook::new(
         "warm",
         [
@@ -226,7 +233,10 @@ fn compare(seed: &str) {
             code("let warm = (0..100u64).into_par_iter().sum::<u64>();"),
             code("tokio::task::yield_now().await;"),
             code(check),
-            code(&format!("compare({:?});", seed.to_string_lossy())),
+            code(&format!(
+                "compare({:?}, &{ours:?});",
+                seed.to_string_lossy()
+            )),
         ],
     );
     run(&notebook, &[]).expect_success();

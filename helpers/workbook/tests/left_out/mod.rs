@@ -1,7 +1,7 @@
 //! What a run of the tests leaves out, and why.
 //!
 //! Some tests need a program that the README does not ask for. Where it is absent they note that
-//! here and return; the last test target, `zz_left_out`, lists the notes of all targets. Where
+//! here and return; the last test target, `helpers/xrays/tests/zz_left_out.rs`, lists the notes of all targets. Where
 //! `WORKBOOK_TEST` is `all`, a test that would be left out fails instead.
 
 // Each test target uses a part of it.

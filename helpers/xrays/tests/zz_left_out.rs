@@ -1,6 +1,8 @@
-//! What did this run of the tests leave out? Cargo runs test targets in the order of their names,
-//! so this is the last one, and its list is what a reader sees at the end.
+//! What did this run of the tests leave out? It has nothing to do with X-rays: Cargo runs the tests of
+//! packages in the order of their names, and of a package's targets too. So here it is the last one,
+//! and its list is what a reader sees at the end.
 
+#[path = "../../workbook/tests/left_out/mod.rs"]
 mod left_out;
 
 use left_out::{folder, forget_notes, notes, say, told};
