@@ -5,6 +5,7 @@ The request comes as JSON on standard input.
 """
 
 import asyncio
+import atexit
 import contextlib
 import json
 import os
@@ -21,6 +22,11 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 # Output of a thread can come after its cell has ended; so long it is waited for.
 LATE_OUTPUT_SECONDS = 0.05
 LAST_OUTPUT_SECONDS = 0.5
+
+# Jupyter looks for free ports and leaves it to the kernel to take them. Where another program was
+# faster, JupyterLab starts the kernel again with other ports, and so does this.
+PORT_TAKEN = "Address already in use"
+STARTS = 3
 
 # With these words a cell says that what it needs is not on this machine, and what to do.
 LEFT_OUT = "Not run here:"
@@ -74,18 +80,20 @@ class Run:
             self.notebook = nbformat.v4.new_notebook(cells=cells)
         # Whether what the kernel said was told already.
         self.told = False
-        self.client = NotebookClient(
+        # The message id of each execution, to give late output to the cell it came from.
+        self.owners = {}
+
+    def make_client(self):
+        return NotebookClient(
             self.notebook,
-            timeout=request["timeout"],
+            timeout=self.request["timeout"],
             startup_timeout=180,
             kernel_name="rust",
             allow_errors=True,
             record_timing=False,
             coalesce_streams=True,
-            resources={"metadata": {"path": request["folder"]}},
+            resources={"metadata": {"path": self.request["folder"]}},
         )
-        # The message id of each execution, to give late output to the cell it came from.
-        self.owners = {}
 
     async def execute(self):
         """Executes all cells; False if there was no kernel to do it."""
@@ -94,15 +102,24 @@ class Run:
             # What the kernel says goes on to this program's own standard error at its end.
             words = stack.enter_context(tempfile.TemporaryFile())
             stack.callback(self.pass_on, words)
-            try:
-                await stack.enter_async_context(self.client.async_setup_kernel(stderr=words))
-            except Exception as error:
-                # nbclient ends the kernel at Ctrl-C, and then wonders why it has ended.
-                if hasattr(self.client, "_async_cleanup_kernel_future"):
-                    raise KeyboardInterrupt from error
-                tell("nokernel", reason=self.last_words(words, error))
-                self.told = True
-                return False
+            for attempts_left in reversed(range(STARTS)):
+                self.client = self.make_client()
+                try:
+                    await stack.enter_async_context(self.client.async_setup_kernel(stderr=words))
+                    break
+                except Exception as error:
+                    # nbclient ends the kernel at Ctrl-C, and then wonders why it has ended.
+                    if hasattr(self.client, "_async_cleanup_kernel_future"):
+                        raise KeyboardInterrupt from error
+                    reason = self.last_words(words, error)
+                if not attempts_left or PORT_TAKEN not in reason:
+                    tell("nokernel", reason=reason)
+                    self.told = True
+                    return False
+                # nbclient would tidy up after that kernel at the end, and complain.
+                atexit.unregister(self.client._cleanup_kernel)
+                words.seek(0)
+                words.truncate()
             self.follow_executions()
             self.project = self.find_project()
             tell("ready", seconds=time.monotonic() - started)

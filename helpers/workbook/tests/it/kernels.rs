@@ -1,11 +1,14 @@
 //! Do kernels live side by side, start warm, and leave nothing behind?
 
 use crate::common::{
-    Notebook, Ran, SETUP, code, run, run_with, send, set_up, text_of, turn, wait_for, workbook,
+    Notebook, Ran, SETUP, code, root, run, run_with, send, set_up, text_of, turn, wait_for,
+    workbook,
 };
+use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// A cell that writes down which kernel it runs on.
 fn note_kernel(notebook: &str) -> String {
@@ -217,9 +220,7 @@ fn compare(seed: &str, ours: &[&str]) {
     assert_eq!(helpers_made(&own), helpers_made(&first));
 }"#;
     let seed = &crate::common::places().seed;
-    let folders = fs::read_dir(crate::common::root().join("helpers"))
-        .unwrap()
-        .flatten();
+    let folders = fs::read_dir(root().join("helpers")).unwrap().flatten();
     let ours: Vec<String> = folders
         .filter(|folder| folder.path().join("Cargo.toml").exists())
         .map(|folder| folder.file_name().into_string().unwrap())
@@ -291,6 +292,50 @@ fn plotters_of_ones_own_costs_no_variables() {
         ],
     );
     run(&notebook, &[]).expect_success();
+}
+
+/// Another program may take the ports that Jupyter chose before the kernel does. The kernel here is
+/// the real one, but for its first start.
+#[test]
+fn a_kernel_whose_ports_were_taken_is_started_again() {
+    set_up();
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let real = root().join(".venv/share/jupyter/kernels/rust/kernel.json");
+    let mut spec: Value = serde_json::from_slice(&fs::read(&real).unwrap()).unwrap();
+    let script = "[ -e \"$0\" ] && exec \"$@\"; touch \"$0\"; \
+                  echo 'Address already in use (os error 98)' >&2; exit 1";
+    let marker = folder.path().join("started");
+    let first = ["/bin/sh", "-c", script, marker.to_str().unwrap()].map(Value::from);
+    let own = spec["argv"].as_array().unwrap().clone();
+    spec["argv"] = first.into_iter().chain(own).collect();
+    let kernel = folder.path().join("kernels/rust");
+    fs::create_dir_all(&kernel).unwrap();
+    fs::write(kernel.join("kernel.json"), spec.to_string()).unwrap();
+    let request = serde_json::json!({
+        "cells": [{ "source": "6 * 7", "tags": [] }],
+        "timeout": 300,
+        "folder": folder.path(),
+        "kernels": crate::common::places().kernels,
+        "last_words": "",
+    });
+    let mut run = Command::new(root().join(".venv/bin/python"))
+        .arg(root().join("helpers/workbook/src/run.py"))
+        .env("JUPYTER_PATH", folder.path())
+        .env("JUPYTER_PREFER_ENV_PATH", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = run.stdin.take().unwrap();
+    input.write_all(request.to_string().as_bytes()).unwrap();
+    drop(input);
+    let output = run.wait_with_output().unwrap();
+    let said = text_of(&output);
+    assert!(marker.exists(), "{said}");
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("\"event\": \"ready\""), "{said}");
+    assert!(said.contains("\"event\": \"end\""), "{said}");
 }
 
 /// A kernel that cannot start says why, in a few lines.
