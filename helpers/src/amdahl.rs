@@ -69,8 +69,7 @@ pub fn karp_flatt(speedup: f64, workers: usize) -> Option<f64> {
 /// the medians. The first timing is the reference, usually that of one worker.
 ///
 /// ```
-/// # let timing = |wall: &[f64]| measure::Timing {
-/// #     name: "t".into(), wall: wall.to_vec(), cpu: vec![], calls: 1 };
+/// # let timing = |wall: &[f64]| measure::Timing::of_wall("t", wall.to_vec());
 /// use helpers::amdahl::{run_speedups, speedups};
 ///
 /// let points = [(1, timing(&[8.0, 8.0, 9.0])), (4, timing(&[2.0, 4.0, 4.0]))];

@@ -137,12 +137,7 @@ impl Cafe {
 
     /// The makespan in real seconds, as the single run of a [`Timing`].
     pub fn timing(&self, name: &str) -> Timing {
-        Timing {
-            name: name.to_owned(),
-            wall: vec![self.minutes() * self.minute.as_secs_f64()],
-            cpu: Vec::new(),
-            calls: 1,
-        }
+        Timing::of_wall(name, vec![self.minutes() * self.minute.as_secs_f64()])
     }
 
     /// What the machines did, in minutes.
@@ -190,12 +185,7 @@ impl Cafe {
     pub fn lateness(&self, name: &str) -> Timing {
         let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = self.minute.as_secs_f64();
-        Timing {
-            name: name.to_owned(),
-            wall: late.iter().map(|l| l.by * minute).collect(),
-            cpu: Vec::new(),
-            calls: 1,
-        }
+        Timing::of_wall(name, late.iter().map(|l| l.by * minute).collect())
     }
 
     /// How many minutes later than asked for things were done, on the lane where that adds up to

@@ -15,8 +15,9 @@
 //! | [`measure`] | time a piece of work honestly: warm-up, repeats, median and spread |
 //! | [`figures`] | one line from data to an inline figure |
 //! | [`check`] | ✓ and ✗ for exercises |
-//! | [`python`] | a Python snippet, run in the workbook's own Python |
+//! | [`python`] | a Python program, run in the workbook's own Python |
 //! | [`results`] | what a chapter measured, kept for the last chapter |
+//! | [`source`](mod@source) | the code behind a call, shown in a cell |
 //! | [`amdahl`] | what more workers can gain: Amdahl, Gustafson, Karp and Flatt |
 //! | [`overhead`] | what it costs to hand out work, and where a thread runs |
 //! | [`record`] | who did what, when: recorded by any thread or task |
@@ -42,6 +43,7 @@ pub mod python;
 mod readable;
 pub mod record;
 pub mod results;
+pub mod source;
 
 /// The X-rays and their thumbnails; and [`Readable`](xrays::Readable), which asks Pillow too.
 pub mod xrays {

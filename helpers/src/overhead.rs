@@ -37,10 +37,8 @@ pub fn price(name: &str, times: u32, all: &mut (dyn FnMut() + Send)) -> Timing {
     };
     let runs: Vec<f64> = on_fresh_thread(|| (0..6).map(run).skip(1).collect());
     let timing = Timing {
-        name: name.to_owned(),
-        wall: runs,
-        cpu: Vec::new(),
         calls: times,
+        ..Timing::of_wall(name, runs)
     };
     println!("{timing}");
     timing

@@ -3,7 +3,7 @@
 
 // Measuring, and what can be said of it.
 pub use crate::results::keep_results;
-pub use measure::{Comparison, Timing, claim, median, seconds};
+pub use measure::{Comparison, Timing, alike, at_least, at_most, claim, median, seconds, up_to};
 
 // Figures; the others are in `helpers::figures`.
 pub use figures::{bars, lines, quantities, speedup, timeline};
@@ -12,13 +12,15 @@ pub use figures::{bars, lines, quantities, speedup, timeline};
 pub use platform::machine::{cores, machine};
 pub use platform::size::{size, sized};
 
-// Exercises, and Python's side.
+// Exercises, Python's side, and the code behind a call.
 pub use crate::check::check;
 pub use crate::python::python;
+pub use crate::source::source;
+pub use serde_json::json;
 
 // Methods, without the names of their traits: a notebook may still `use` those.
 pub use crate::python::MeasurePython as _;
-pub use crate::results::Keep as _;
+pub use crate::results::{Claim as _, Keep as _};
 pub use figures::Bars as _;
 pub use futures_util::StreamExt as _;
 

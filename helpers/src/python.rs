@@ -1,40 +1,43 @@
 //! Python's side of a comparison.
 //!
-//! The snippet stands in the notebook for everyone to read and edit, and runs in the workbook's
-//! own Python, in a process of its own, under the same rules as Rust's side: warm-up, repeats,
-//! every run kept, the result compared.
+//! The program stands whole in a cell of the notebook, for everyone to read and edit, and runs in
+//! the workbook's own Python, in a process of its own, under the same rules as Rust's side:
+//! warm-up, repeats, every run kept, the result compared.
 
-use measure::{Comparison, Timing};
+use measure::{Comparison, Crowd, Timing};
 use platform::child;
 use platform::program::command;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 const HARNESS: &str = include_str!("python_harness.py");
 
-/// A snippet that takes longer than this is ended, with all that it started.
+/// A program that takes longer than this is ended, with all that it started.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// So much of what a snippet wrote is shown beside an error, in characters: the end of it.
+/// So much of what a program wrote is shown beside an error, in characters: the end of it.
 const LAST_WORDS: usize = 2000;
 
-/// What a timed snippet came to.
+/// What a timed function came to.
 #[derive(Debug, Clone)]
 pub struct PythonRun {
-    /// The runs of its function `work`.
+    /// The runs of the function; its software is [`versions`](Self::versions).
     pub timing: Timing,
-    /// What its function `check` returned for the result of `work`; null without one.
-    pub check: Value,
+    /// What the function returned, or what the program's `check` made of it; null without one.
+    pub result: Value,
     /// Peak memory of the Python process in bytes, libraries included.
     pub peak_memory: u64,
     /// What it printed, and what the programs that it started printed.
     pub printed: String,
+    /// Python's version and those of the packages that it imports, such as `pandas 2.3.3`.
+    pub versions: Vec<String>,
 }
 
-/// Why a snippet gave no timing.
+/// Why a program gave no timing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PythonError {
     /// There is no Python to run it.
@@ -43,7 +46,7 @@ pub enum PythonError {
     Package(String),
     /// It raised an exception; holds Python's own report, after the end of what it had printed.
     Raised(String),
-    /// Python itself ended before the snippet did; holds its exit code or signal, and its last
+    /// Python itself ended before the program did; holds its exit code or signal, and its last
     /// words.
     Died(String),
     /// It was still running when its time was up; holds how many seconds it had, and the end of
@@ -63,7 +66,7 @@ impl fmt::Display for PythonError {
                 "the Python package {name} is not installed; `cargo workbook setup` installs it"
             ),
             PythonError::Raised(report) => write!(f, "Python raised an exception:\n{report}"),
-            PythonError::Died(how) => write!(f, "Python ended before the snippet did, by {how}"),
+            PythonError::Died(how) => write!(f, "Python ended before the program did, by {how}"),
             PythonError::TimeUp(after) => write!(f, "Python was still running after {after}"),
         }
     }
@@ -71,92 +74,266 @@ impl fmt::Display for PythonError {
 
 impl std::error::Error for PythonError {}
 
-/// Times the function `work()` that the snippet defines, `runs` times after a warm-up.
-///
-/// What stands outside of `work` runs once and is not timed. A function `check(result)`, if the
-/// snippet has one, is called with the last result; what it returns (numbers, text, lists) comes
-/// back, to be compared with Rust's.
-///
-/// Processes that the snippet leaves running end with it.
-///
-/// # Errors
-///
-/// See [`PythonError`]; each says what to do.
-pub fn time_python(name: &str, runs: usize, snippet: &str) -> Result<PythonRun, PythonError> {
-    let (answer, printed) = call(&json!({ "code": snippet, "runs": runs.max(1) }), PATIENCE)?;
-    #[derive(Deserialize)]
-    struct Answer {
-        wall: Vec<f64>,
-        cpu: Vec<f64>,
-        calls: u32,
-        check: Value,
-        peak_memory: u64,
-    }
-    let answer: Answer = serde_json::from_value(answer)
-        .map_err(|error| PythonError::Raised(format!("its answer cannot be read: {error}")))?;
-    Ok(PythonRun {
-        timing: Timing {
-            name: name.to_owned(),
-            wall: answer.wall,
-            cpu: answer.cpu,
-            calls: answer.calls,
-        },
-        check: answer.check,
-        peak_memory: answer.peak_memory,
-        printed,
-    })
+/// A Python program, as it would stand in a `.py` file, and its inputs; made by [`python`].
+#[derive(Debug, Clone)]
+pub struct Program {
+    code: String,
+    inputs: Map<String, Value>,
 }
 
-/// Runs a snippet once and returns what it printed, and what the programs that it started printed,
-/// in that order. What they write to standard error is shown only where Python itself fails.
-/// Processes that the snippet leaves running end with it.
+/// A Python program, whole. It runs when it is told to: [`run`](Program::run) as a script,
+/// [`time`](Program::time) and [`MeasurePython::python`] one of its functions.
+///
+/// What stands outside of its functions runs once each time, and is not timed. Processes that it
+/// leaves running end with it.
+///
+/// ```
+/// use helpers::python::python;
+///
+/// let squares = python(r#"
+/// def comprehension():
+///     return [n * n for n in range(N)]
+///
+/// print(comprehension())
+/// "#)
+/// .with("N", &4);
+/// assert_eq!(squares.run()?, "[0, 1, 4, 9]\n");
+/// # Ok::<(), helpers::python::PythonError>(())
+/// ```
+pub fn python(code: &str) -> Program {
+    // The line after the quotes is the first that the reader counts.
+    let code = code.strip_prefix('\n').unwrap_or(code).to_owned();
+    let inputs = Map::new();
+    Program { code, inputs }
+}
+
+/// What of a function's result is compared.
+#[derive(Clone, Copy)]
+enum Checked {
+    Whole,
+    ByCheck,
+    IfThereIs,
+}
+
+impl Program {
+    /// The same program with an input: the global variable `name`, which is there before its first
+    /// line runs. Numbers, text, lists, structs (as a `dict`): whatever serde can put into JSON.
+    ///
+    /// # Panics
+    ///
+    /// If the value cannot be put into JSON, such as a map whose keys are lists.
+    pub fn with(mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Program {
+        let value = serde_json::to_value(value);
+        let value = value
+            .unwrap_or_else(|why| panic!("the input {name} cannot be handed to Python: {why}"));
+        self.inputs.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Runs the program once and returns what it printed, and what the programs that it started
+    /// printed, in that order. What they write to standard error is shown only where Python itself
+    /// fails.
+    ///
+    /// # Errors
+    ///
+    /// See [`PythonError`]; each says what to do.
+    pub fn run(&self) -> Result<String, PythonError> {
+        Ok(call(&self.request("", 0, Checked::IfThereIs), PATIENCE)?.1)
+    }
+
+    /// Times one of its functions, `runs` times after a warm-up. If the program defines
+    /// `check(result)`, that is called with the last result, and what it returns comes back.
+    ///
+    /// # Errors
+    ///
+    /// See [`PythonError`]; each says what to do.
+    pub fn time(&self, function: &str, runs: usize) -> Result<PythonRun, PythonError> {
+        self.time_as(function, function, runs, Checked::IfThereIs)
+    }
+
+    fn request(&self, function: &str, runs: usize, checked: Checked) -> Value {
+        let check = match checked {
+            Checked::Whole => "result",
+            Checked::ByCheck => "check",
+            Checked::IfThereIs => "",
+        };
+        json!({
+            "code": self.code, "inputs": self.inputs, "function": function, "runs": runs,
+            "check": check,
+        })
+    }
+
+    fn time_as(
+        &self,
+        name: &str,
+        function: &str,
+        runs: usize,
+        checked: Checked,
+    ) -> Result<PythonRun, PythonError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            wall: Vec<f64>,
+            cpu: Vec<f64>,
+            calls: u32,
+            result: Value,
+            peak_memory: u64,
+            versions: Vec<String>,
+        }
+        let before = Crowd::now();
+        let (answer, printed) = call(&self.request(function, runs.max(1), checked), PATIENCE)?;
+        let answer: Answer = serde_json::from_value(answer)
+            .map_err(|error| PythonError::Raised(format!("its answer cannot be read: {error}")))?;
+        Ok(PythonRun {
+            timing: Timing {
+                name: name.to_owned(),
+                wall: answer.wall,
+                cpu: answer.cpu,
+                calls: answer.calls,
+                software: answer.versions.clone(),
+                crowded: before.was_crowded(),
+            },
+            result: answer.result,
+            peak_memory: answer.peak_memory,
+            printed,
+            versions: answer.versions,
+        })
+    }
+}
+
+/// Times the function `work()` of a program; see [`Program::time`].
 ///
 /// # Errors
 ///
 /// See [`PythonError`].
-pub fn python(snippet: &str) -> Result<String, PythonError> {
-    let (_, printed) = call(&json!({ "code": snippet, "runs": 0 }), PATIENCE)?;
-    Ok(printed)
+pub fn time_python(name: &str, runs: usize, code: &str) -> Result<PythonRun, PythonError> {
+    python(code).time_as(name, "work", runs, Checked::IfThereIs)
 }
 
 /// A comparison that times Python beside Rust.
 pub trait MeasurePython<T> {
-    /// Times a Python variant (see [`time_python`]) and adds it to the comparison.
+    /// Times a function of a Python program and adds it to the comparison. What it returns must
+    /// equal the first variant's result, number by number.
     ///
-    /// `expected` turns the first variant's result into what the snippet's `check(result)` must
-    /// return. Where Python or a package is absent, a line says so and the notebook goes on.
+    /// Where Python or a package is absent, a line says so and the notebook goes on. The versions
+    /// of Python and of the packages are printed when they are first seen.
     ///
     /// # Panics
     ///
-    /// If the snippet computed something else than the first variant did.
+    /// If the function computed something else than the first variant did.
+    fn python(&mut self, name: &str, program: &Program, function: &str) -> Option<PythonRun>
+    where
+        T: Serialize;
+
+    /// Like [`python`](Self::python) for results too large to carry over: the program's
+    /// `check(result)` must return what `expected` makes of the first variant's result.
+    ///
+    /// # Panics
+    ///
+    /// As [`python`](Self::python).
+    fn python_checked(
+        &mut self,
+        name: &str,
+        program: &Program,
+        function: &str,
+        expected: impl FnOnce(&T) -> Value,
+    ) -> Option<PythonRun>;
+
+    /// Times a program's function `work`, compared by its `check` if it has one; see
+    /// [`python_checked`](Self::python_checked).
     fn measure_python(
         &mut self,
         name: &str,
-        snippet: &str,
+        code: &str,
         expected: impl FnOnce(&T) -> Value,
     ) -> Option<PythonRun>;
 }
 
 impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
+    fn python(&mut self, name: &str, program: &Program, function: &str) -> Option<PythonRun>
+    where
+        T: Serialize,
+    {
+        println!("timing {name} …");
+        let run = program.time_as(name, function, self.runs(), Checked::Whole);
+        let whole = |rust: &T| serde_json::to_value(rust).expect("a result becomes JSON");
+        let expected = self.result().map(whole);
+        take(self, name, run, expected)
+    }
+
+    fn python_checked(
+        &mut self,
+        name: &str,
+        program: &Program,
+        function: &str,
+        expected: impl FnOnce(&T) -> Value,
+    ) -> Option<PythonRun> {
+        println!("timing {name} …");
+        let run = program.time_as(name, function, self.runs(), Checked::ByCheck);
+        let expected = self.result().map(expected);
+        take(self, name, run, expected)
+    }
+
     fn measure_python(
         &mut self,
         name: &str,
-        snippet: &str,
+        code: &str,
         expected: impl FnOnce(&T) -> Value,
     ) -> Option<PythonRun> {
+        println!("timing {name} …");
+        let run = time_python(name, self.runs(), code);
         let expected = self.result().map(expected);
-        let run = time_python(name, self.runs(), snippet);
-        let run = report(name, run)?;
-        if let Some(expected) = expected {
-            assert!(
-                same(&expected, &run.check),
-                "“{name}” computed {}, but Rust computed {expected}",
-                run.check
-            );
+        take(self, name, run, expected)
+    }
+}
+
+/// Takes Python's run into the comparison, if there is one and its result is the expected one.
+fn take<T: Send + PartialEq>(
+    comparison: &mut Comparison<T>,
+    name: &str,
+    run: Result<PythonRun, PythonError>,
+    expected: Option<Value>,
+) -> Option<PythonRun> {
+    let run = match run {
+        Ok(run) => run,
+        Err(error) => {
+            println!("– {name}: {error}");
+            return None;
         }
-        println!("{}", run.timing);
-        self.add(run.timing.clone());
-        Some(run)
+    };
+    print!("{}", run.printed);
+    name_new(&run.versions);
+    if let Some(expected) = expected {
+        assert!(
+            same(&expected, &run.result),
+            "“{name}” computed {}, but Rust computed {}",
+            shortened(&run.result),
+            shortened(&expected)
+        );
+    }
+    comparison.add(run.timing.clone());
+    Some(run)
+}
+
+/// Says which versions these are, where this notebook has not said so yet.
+fn name_new(versions: &[String]) {
+    static NAMED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut named = NAMED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let new: Vec<&String> = versions.iter().filter(|v| !named.contains(v)).collect();
+    if !new.is_empty() {
+        let new: Vec<&str> = new.into_iter().map(String::as_str).collect();
+        println!("  with {}", new.join(", "));
+        named.extend(new.into_iter().map(str::to_owned));
+    }
+}
+
+/// A value as an error shows it.
+fn shortened(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text,
     }
 }
 
@@ -165,24 +342,15 @@ fn same(a: &Value, b: &Value) -> bool {
     if let (Value::Array(a), Value::Array(b)) = (a, b) {
         return a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
     }
+    if let (Value::Object(a), Value::Object(b)) = (a, b) {
+        let equals = |(key, a): (&String, &Value)| b.get(key).is_some_and(|b| same(a, b));
+        return a.len() == b.len() && a.iter().all(equals);
+    }
     match (a.as_f64(), b.as_f64()) {
         // Whole numbers have no rounding to forgive.
         (Some(_), Some(_)) if !a.is_f64() && !b.is_f64() => a == b,
         (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
         _ => a == b,
-    }
-}
-
-fn report(name: &str, run: Result<PythonRun, PythonError>) -> Option<PythonRun> {
-    match run {
-        Ok(run) => {
-            print!("{}", run.printed);
-            Some(run)
-        }
-        Err(error) => {
-            println!("– {name}: {error}");
-            None
-        }
     }
 }
 
@@ -304,15 +472,15 @@ mod tests {
         assert!(error.to_string().contains("line 2"));
         let error = time_python("bad", 1, "import no_such_package_here").unwrap_err();
         assert_eq!(error, PythonError::Package("no_such_package_here".into()));
-        let error = python("x = (").unwrap_err();
+        let error = python("x = (").run().unwrap_err();
         assert!(error.to_string().contains("SyntaxError"));
         let error = time_python("bad", 1, "x = 1").unwrap_err();
-        assert!(error.to_string().contains("work()"));
+        assert!(error.to_string().contains("no function work()"));
     }
 
     #[test]
     fn a_snippet_that_ends_python_is_told_with_its_code_or_signal() {
-        let died = |snippet: &str| match python(snippet) {
+        let died = |snippet: &str| match python(snippet).run() {
             Err(error @ PythonError::Died(_)) => error.to_string(),
             other => panic!("{other:?}"),
         };
@@ -333,7 +501,7 @@ mod tests {
 
     #[test]
     fn no_error_is_empty() {
-        let raised = |snippet: &str| match python(snippet) {
+        let raised = |snippet: &str| match python(snippet).run() {
             Err(PythonError::Raised(report)) => report,
             other => panic!("{other:?}"),
         };
@@ -357,15 +525,21 @@ mod tests {
 
     #[test]
     fn a_script_may_end_itself_and_may_close_what_it_has() {
-        assert_eq!(python("print(1); import sys; sys.exit()").unwrap(), "1\n");
-        assert_eq!(python("print(1); import os; os.close(1)").unwrap(), "1\n");
+        assert_eq!(
+            python("print(1); import sys; sys.exit()").run().unwrap(),
+            "1\n"
+        );
+        assert_eq!(
+            python("print(1); import os; os.close(1)").run().unwrap(),
+            "1\n"
+        );
         let late = "import atexit, threading, time\n\
             atexit.register(lambda: print('at the end'))\n\
             threading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()\n\
             print('early')";
-        assert_eq!(python(late).unwrap(), "early\nlate\nat the end\n");
+        assert_eq!(python(late).run().unwrap(), "early\nlate\nat the end\n");
         let forked = "import os\nprint(1)\nif os.fork(): os.wait()";
-        assert_eq!(python(forked).unwrap(), "1\n");
+        assert_eq!(python(forked).run().unwrap(), "1\n");
     }
 
     #[test]
@@ -374,7 +548,7 @@ mod tests {
             print('three')\nsubprocess.run([sys.executable, '-c', 'print(4)'])\nprint('\\udc80 five')\n\
             subprocess.run(['sh', '-c', 'exec >/dev/stdout; echo six'])";
         assert_eq!(
-            python(snippet).unwrap(),
+            python(snippet).run().unwrap(),
             "one two\nthree\n4\n\\udc80 five\nsix\n"
         );
         let check = "import os\ndef work(): os.system('echo hi')\ndef check(r): return 1";
@@ -391,7 +565,7 @@ mod tests {
                 Pair = collections.namedtuple('Pair', 'a b')\n\
                 def work(): return {value}\ndef check(r): return r\n"
             );
-            time_python("check", 1, &snippet).map(|run| run.check)
+            time_python("check", 1, &snippet).map(|run| run.result)
         };
         for (value, right) in [
             ("None", json!(null)),
@@ -426,6 +600,58 @@ mod tests {
     }
 
     #[test]
+    fn a_program_has_inputs_and_functions() {
+        let program = python(
+            "\nimport sys\nimport types\nkopi = sys.modules['kopi'] = types.ModuleType('kopi')\n\
+            kopi.__version__ = '1.2'\nimport kopi\n\ndef squares():\n    return [n * n for n in range(N)]\n\n\ndef wrong():\n    return 1\n\n\n\
+            def check(result):\n    return len(result)\n",
+        );
+        let program = program
+            .with("N", &3)
+            .with("paths", &[std::path::Path::new("a b")]);
+        let mut squares: Comparison<Vec<u64>> = Comparison::new("squares", 2);
+        squares.measure("Rust", || vec![0, 1, 4]);
+        let run = squares.python("Python", &program, "squares").unwrap();
+        assert_eq!(run.result, json!([0, 1, 4]));
+        assert!(run.versions[0].starts_with("Python 3."));
+        assert_eq!(run.versions[1], "kopi 1.2");
+        let timing = squares.timing("Python");
+        assert_eq!(timing.software, run.versions);
+        let run = squares.python_checked("checked", &program, "squares", |rust| json!(rust.len()));
+        assert_eq!(run.unwrap().result, json!(3));
+        let printed = python("print(paths, N)")
+            .with("N", &1)
+            .with("paths", "x")
+            .run();
+        assert_eq!(printed.unwrap(), "x 1\n");
+        let absent = program.time("cubes", 1).unwrap_err().to_string();
+        assert!(
+            absent.contains("no function cubes(); it has ['squares', 'wrong', 'check']"),
+            "{absent}"
+        );
+        let other = std::panic::catch_unwind(move || {
+            squares.python("Python, wrong", &program, "wrong");
+        });
+        let said = other.unwrap_err().downcast::<String>().unwrap();
+        assert!(
+            said.contains("computed 1, but Rust computed [0,1,4]"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn an_error_shows_the_programs_own_line() {
+        let error = python("\ndef work():\n    half = 1 / 0\n\n\nwork()\n")
+            .run()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("line 2, in work\n    half = 1 / 0"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn numbers_compare_as_numbers() {
         assert!(same(&json!([4950, [0.1 + 0.2]]), &json!([4950.0, [0.3]])));
         assert!(!same(&json!([1]), &json!([1, 2])));
@@ -441,7 +667,7 @@ mod tests {
         let snippet = "import subprocess, time\n\
             print(subprocess.Popen(['sleep', '600']).pid)\n\
             print(subprocess.Popen(['sleep', '600'], process_group=0).pid)\ntime.sleep(600)";
-        let request = json!({ "code": snippet, "runs": 0 });
+        let request = python(snippet).request("", 0, Checked::Whole);
         let error = call(&request, Duration::from_secs(2))
             .unwrap_err()
             .to_string();
@@ -455,7 +681,7 @@ mod tests {
 
         let thread =
             "import threading, time\nthreading.Thread(target=time.sleep, args=[600]).start()";
-        let request = json!({ "code": thread, "runs": 0 });
+        let request = python(thread).request("", 0, Checked::Whole);
         let error = call(&request, Duration::from_secs(2))
             .unwrap_err()
             .to_string();
@@ -468,12 +694,13 @@ mod tests {
     #[test]
     fn a_process_that_it_leaves_behind_does_not_keep_the_cell_waiting() {
         let start = std::time::Instant::now();
-        let child = python("import subprocess\nprint(subprocess.Popen(['sleep', '600']).pid)");
+        let child =
+            python("import subprocess\nprint(subprocess.Popen(['sleep', '600']).pid)").run();
         assert!(!runs(child.unwrap().trim()));
         // A daemon with the pipe in its hands, which is none of ours.
         let daemon = "import subprocess\n\
             print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)";
-        let daemon = python(daemon).unwrap();
+        let daemon = python(daemon).run().unwrap();
         assert!(start.elapsed() < Duration::from_secs(300));
         let pid = daemon.trim();
         assert!(runs(pid));
@@ -491,7 +718,7 @@ mod tests {
                 child = subprocess.Popen(['sleep', '600'], process_group=0)\n\
                 open(os.environ['SNIPPET_PIDS'], 'w').write(f'{os.getpid()} {child.pid}\\n')\n\
                 time.sleep(600)";
-            let _ = python(snippet);
+            let _ = python(snippet).run();
         }
     }
 
@@ -545,11 +772,11 @@ mod tests {
         let snippet = "import multiprocessing\ndef double(n):\n    return 2 * n\n\
             with multiprocessing.get_context('fork').Pool(2) as pool:\n    \
             print(pool.map(double, range(3)))";
-        assert_eq!(python(snippet).unwrap(), "[0, 2, 4]\n");
+        assert_eq!(python(snippet).run().unwrap(), "[0, 2, 4]\n");
     }
 
     #[test]
     fn printed_words_come_back() {
-        assert_eq!(python("print('kopi', 1 + 1)").unwrap(), "kopi 2\n");
+        assert_eq!(python("print('kopi', 1 + 1)").run().unwrap(), "kopi 2\n");
     }
 }

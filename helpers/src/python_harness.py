@@ -1,18 +1,23 @@
-"""Runs one snippet of a notebook.
+"""Runs one program of a notebook.
 
 Standard input is a socket: the request comes from it and the answer goes to it, both as JSON. So
-both outputs belong to the snippet and to the processes that it starts.
+both outputs belong to the program and to the processes that it starts.
 """
 
+import ast
+import importlib.metadata
 import json
+import linecache
 import math
 import os
 import sys
+import sysconfig
 import time
 import traceback
 import types
 
 SHORTEST_RUN_SECONDS = 0.002
+NAME = "<this cell's Python>"
 
 
 def time_work(work, runs):
@@ -106,20 +111,59 @@ def plain(value, place):
     refuse(f"a value of type {kind}", "numbers, text, or lists of them")
 
 
+def versions(code):
+    """Python's version, and those of the packages that the program imports."""
+    python = f"Python {sys.version.split()[0]}"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        python += " (free-threaded)"
+    roots = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            roots += [name.name.split(".")[0] for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            roots.append(node.module.split(".")[0])
+    found = [python]
+    for root in dict.fromkeys(roots):
+        if root in sys.stdlib_module_names or root not in sys.modules:
+            continue
+        package = {"PIL": "Pillow", "cv2": "OpenCV"}.get(root, root)
+        version = getattr(sys.modules[root], "__version__", None)
+        if version is None:
+            try:
+                version = importlib.metadata.version(root)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+        found.append(f"{package} {version}")
+    return found
+
+
 def answer(request):
-    # As in a notebook, the snippet is the main module: that is where multiprocessing looks for its
+    # As in a notebook, the program is the main module: that is where multiprocessing looks for its
     # functions.
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     names = vars(main)
+    names.update(request["inputs"])
     facts = {}
-    exec(compile(request["code"], "<this cell's Python>", "exec"), names)
+    code = request["code"]
+    # So that an error shows the program's own line.
+    linecache.cache[NAME] = (len(code), None, code.splitlines(keepends=True), NAME)
+    exec(compile(code, NAME, "exec"), names)
     if request["runs"]:
-        if "work" not in names:
-            raise NameError("the snippet must define a function work()")
-        result, wall, cpu, calls = time_work(names["work"], request["runs"])
+        name = request["function"]
+        work = names.get(name)
+        if not callable(work):
+            own = [n for n, f in names.items() if isinstance(f, types.FunctionType)]
+            raise NameError(f"the program has no function {name}(); it has {own}")
+        result, wall, cpu, calls = time_work(work, request["runs"])
         facts = {"wall": wall, "cpu": cpu, "calls": calls, "peak_memory": peak_memory()}
-        check = names.get("check")
-        facts["check"] = plain(check(result), "check(result)") if check else None
+        facts["result"] = None
+        if request["check"] == "result":
+            facts["result"] = plain(result, f"{name}()")
+        elif "check" in names:
+            facts["result"] = plain(names["check"](result), "check(result)")
+        elif request["check"] == "check":
+            raise NameError("the program must define check(result)")
+        facts["versions"] = versions(code)
     return facts
 
 
@@ -127,10 +171,10 @@ def report():
     """The traceback without this harness's own frames."""
     kind, value, trace = sys.exc_info()
     frames = traceback.extract_tb(trace)
-    own = [frame for frame in frames if frame.filename == "<this cell's Python>"]
+    own = [frame for frame in frames if frame.filename == NAME]
     lines = ["Traceback (most recent call last):\n"] if own else []
     for frame in own:
-        lines.append(f"  line {frame.lineno}, in {frame.name}\n")
+        lines.append(f"  line {frame.lineno}, in {frame.name}\n    {frame.line}\n")
     return escaped("".join(lines + traceback.format_exception_only(kind, value)))
 
 
@@ -144,7 +188,7 @@ def reply_to(request):
             # A script may end so, and all is well.
             return {}
         code = "" if end.code is None else escaped(repr(end.code))
-        return {"error": f"SystemExit: the snippet called sys.exit({code})"}
+        return {"error": f"SystemExit: the program called sys.exit({code})"}
     except BaseException:
         return {"error": report()}
 
@@ -152,7 +196,7 @@ def reply_to(request):
 def main():
     with os.fdopen(os.dup(0), "r+b", buffering=0) as channel:
         request = json.loads(channel.readall())
-        # A snippet that reads its input finds it empty.
+        # A program that reads its input finds it empty.
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
@@ -160,7 +204,7 @@ def main():
             output.reconfigure(encoding="utf-8", errors="backslashreplace")
         process = os.getpid()
         reply = json.dumps(reply_to(request)).encode()
-        # A copy that the snippet made by os.fork() may come here too.
+        # A copy that the program made by os.fork() may come here too.
         if os.getpid() == process:
             while reply:
                 reply = reply[channel.write(reply) :]

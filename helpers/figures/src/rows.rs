@@ -120,6 +120,13 @@ pub fn bars<T: AsRef<Timing>>(title: &str, timings: &[T]) -> Rows {
     let heads = ["median", "fastest", "slowest", "runs", "compared"];
     let mut rows = new(title, Unit::Seconds, &heads, rows);
     rows.notes.push("dot: one run, the first on top · bar or tick: median".to_owned());
+    let mut software: Vec<&str> = vec![];
+    for name in timings.iter().flat_map(|t| &t.as_ref().software) {
+        software.extend(Some(name.as_str()).filter(|name| !software.contains(name)));
+    }
+    if !software.is_empty() {
+        rows.notes.push(format!("with {}", software.join(", ")));
+    }
     rows.left_out(left_out, "run")
 }
 

@@ -1,20 +1,158 @@
 //! ✓, ✗ and – for what a chapter says about this machine.
 
-/// Prints whether what a chapter says holds on this machine: `✓`, `✗`, or `–` where the runs are
-/// too far apart to tell. `why` names the numbers behind it.
+use crate::{Comparison, Timing, seconds};
+use platform::machine::cores;
+
+/// What a chapter expects of two variants of a comparison; made by [`at_least`], [`at_most`] and
+/// [`alike`], and judged by [`Comparison::judge`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expectation {
+    kind: Kind,
+    /// The one that is said to be fast, and the other one.
+    names: [String; 2],
+    cores: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    AtLeast(f64),
+    AtMost(f64),
+    Alike(f64),
+}
+
+fn expectation(kind: Kind, fast: &str, slow: &str) -> Expectation {
+    let names = [fast.to_owned(), slow.to_owned()];
+    Expectation {
+        kind,
+        names,
+        cores: 1,
+    }
+}
+
+/// `fast` is at least `factor` times faster than `slow`.
+pub fn at_least(factor: f64, fast: &str, slow: &str) -> Expectation {
+    expectation(Kind::AtLeast(factor), fast, slow)
+}
+
+/// `fast` is at most `factor` times faster than `slow`: 1.15 says that it gains nothing worth a word.
+pub fn at_most(factor: f64, fast: &str, slow: &str) -> Expectation {
+    expectation(Kind::AtMost(factor), fast, slow)
+}
+
+/// Two variants differ by at most `share`: 0.25 means by a quarter.
+pub fn alike(share: f64, a: &str, b: &str) -> Expectation {
+    expectation(Kind::Alike(share), a, b)
+}
+
+impl Expectation {
+    /// It needs so many processors: on a smaller machine it cannot be told. On this one a gain that
+    /// is missing counts only where the fast variant really had them.
+    pub fn on_cores(mut self, number: usize) -> Self {
+        self.cores = number.max(1);
+        self
+    }
+
+    /// The names of the fast variant and of the slow one.
+    pub fn names(&self) -> [&str; 2] {
+        self.names.each_ref().map(String::as_str)
+    }
+
+    /// How many processors it needs; 1 unless [`on_cores`](Self::on_cores) says more.
+    pub fn cores(&self) -> usize {
+        self.cores
+    }
+}
+
+impl<T> Comparison<T> {
+    /// Whether an expectation holds, and why. It cannot be told (`None`) where one side was not
+    /// measured, where there are fewer than three runs or fewer processors than it needs, where
+    /// other programs took processors meanwhile, and where the runs leave both answers open.
+    ///
+    /// ```
+    /// use measure::{Comparison, Timing, at_least};
+    ///
+    /// let mut toast = Comparison::<()>::new("100 slices", 3);
+    /// toast.add(Timing::of_wall("1 toaster", vec![2.0, 2.1, 2.0]));
+    /// toast.add(Timing::of_wall("4 toasters", vec![0.5, 0.6, 0.5]));
+    /// let (holds, why) = toast.judge(&at_least(3.0, "4 toasters", "1 toaster"));
+    /// assert_eq!(holds, Some(true));
+    /// assert_eq!(why, "1 toaster 2.00 s, 4 toasters 500 ms: 4.0 times faster");
+    /// ```
+    pub fn judge(&self, expected: &Expectation) -> (Option<bool>, String) {
+        let [fast, slow] = expected.names();
+        let (Some(fast), Some(slow)) = (self.find(fast), self.find(slow)) else {
+            let missing = expected
+                .names()
+                .into_iter()
+                .filter(|name| self.find(name).is_none());
+            let missing: Vec<&str> = missing.collect();
+            return (None, format!("not measured: {}", missing.join(", ")));
+        };
+        let (here, needed) = (cores(), expected.cores);
+        if here < needed {
+            let plural = if here == 1 { "" } else { "s" };
+            return (
+                None,
+                format!("it takes {needed} cores, and here is {here} core{plural}"),
+            );
+        }
+        let numbers = numbers(fast, slow);
+        let holds = match expected.kind {
+            Kind::AtLeast(factor) if needed > 1 => {
+                self.is_faster_on(needed, &fast.name, &slow.name, factor)
+            }
+            Kind::AtLeast(factor) => fast.is_faster_than(slow, factor),
+            Kind::AtMost(factor) => fast.is_faster_than(slow, factor).map(|faster| !faster),
+            Kind::Alike(share) => fast.is_like(slow, share),
+        };
+        let crowded = fast.crowded || slow.crowded;
+        match holds {
+            Some(false) if crowded => (
+                None,
+                format!("other programs kept this machine busy; {numbers}"),
+            ),
+            Some(holds) => (Some(holds), numbers),
+            None if fast.wall.len().min(slow.wall.len()) < 3 => {
+                (None, format!("fewer than 3 runs; {numbers}"))
+            }
+            None => (None, format!("the runs lie too far apart; {numbers}")),
+        }
+    }
+}
+
+/// Both medians, and how they compare.
+fn numbers(fast: &Timing, slow: &Timing) -> String {
+    let (a, b) = (fast.median(), slow.median());
+    let times = if b >= a { b / a } else { a / b };
+    let word = if b >= a { "faster" } else { "slower" };
+    let (a, b) = (seconds(a), seconds(b));
+    let digits = if times < 1.95 {
+        2
+    } else if times < 20.0 {
+        1
+    } else {
+        0
+    };
+    format!(
+        "{} {b}, {} {a}: {times:.digits$} times {word}",
+        slow.name, fast.name
+    )
+}
+
+/// Prints whether what a chapter says holds on this machine: `✓`, `✗`, or `–` where it cannot be
+/// told. `holds` is a condition, or an `Option` of one; `why` names the numbers behind it. For what
+/// was timed, a comparison's own `claim` finds both by itself.
 ///
-/// The answer usually comes from [`Comparison::is_faster`](measure::Comparison::is_faster)
-/// or [`Comparison::are_alike`](measure::Comparison::are_alike). A `✗` is no failure:
-/// machines differ, and the line says how yours does.
+/// A `✗` is no failure: machines differ, and the line says how yours does.
 ///
 /// ```
 /// use measure::claim;
 ///
-/// claim("a square is never negative", Some(true), "tried 0 to 99");
+/// claim("a square is never negative", true, "tried 0 to 99");
 /// claim("two cores are better than one", None, "12 ms and 13 ms");
 /// ```
-pub fn claim(what: &str, holds: Option<bool>, why: &str) {
-    println!("{}", claim_line(what, holds, why));
+pub fn claim(what: &str, holds: impl Into<Option<bool>>, why: &str) {
+    println!("{}", claim_line(what, holds.into(), why));
 }
 
 fn claim_line(what: &str, holds: Option<bool>, why: &str) -> String {
@@ -48,5 +186,52 @@ mod tests {
             claim_line("a < b", None, ""),
             "– a < b (cannot be told here)"
         );
+    }
+
+    fn pair() -> Comparison<()> {
+        let mut pair = Comparison::new("pair", 3);
+        pair.add(Timing::of_wall("slow", vec![2.0, 2.0, 2.1]));
+        pair.add(Timing::of_wall("fast", vec![1.0, 1.0, 1.1]));
+        pair
+    }
+
+    #[test]
+    fn an_expectation_is_judged_by_the_runs() {
+        let holds = |expected| pair().judge(&expected).0;
+        assert_eq!(holds(at_least(1.5, "fast", "slow")), Some(true));
+        assert_eq!(holds(at_least(3.0, "fast", "slow")), Some(false));
+        assert_eq!(holds(at_most(3.0, "fast", "slow")), Some(true));
+        assert_eq!(holds(at_most(1.1, "fast", "slow")), Some(false));
+        assert_eq!(holds(alike(0.25, "fast", "slow")), Some(false));
+        assert_eq!(holds(alike(1.2, "fast", "slow")), Some(true));
+        let why = pair().judge(&at_least(1.0, "slow", "fast")).1;
+        assert_eq!(why, "fast 1.00 s, slow 2.00 s: 2.0 times slower");
+    }
+
+    #[test]
+    fn what_cannot_be_told_says_why() {
+        let mut pair = pair();
+        let told = |pair: &Comparison<()>, expected| match pair.judge(&expected) {
+            (None, why) => why,
+            told => panic!("{told:?}"),
+        };
+        let why = told(&pair, at_least(1.5, "fast", "Python"));
+        assert_eq!(why, "not measured: Python");
+        let many = cores() + 1;
+        let why = told(&pair, at_least(1.5, "fast", "slow").on_cores(many));
+        assert!(why.starts_with(&format!("it takes {many} cores")), "{why}");
+        pair.add(Timing::of_wall("twice", vec![1.0, 1.0]));
+        let why = told(&pair, at_least(1.5, "twice", "slow"));
+        assert!(why.starts_with("fewer than 3 runs"), "{why}");
+        pair.add(Timing::of_wall("anything", vec![1.0, 2.0, 4.0]));
+        let why = told(&pair, at_least(1.5, "anything", "slow"));
+        assert!(why.starts_with("the runs lie too far apart"), "{why}");
+        let mut crowded = Timing::of_wall("crowded", vec![2.0; 3]);
+        crowded.crowded = true;
+        pair.add(crowded);
+        let why = told(&pair, at_least(1.5, "crowded", "slow"));
+        assert!(why.starts_with("other programs"), "{why}");
+        let holds = pair.judge(&at_most(1.5, "crowded", "slow")).0;
+        assert_eq!(holds, Some(true), "what holds in spite of them holds");
     }
 }

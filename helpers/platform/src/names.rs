@@ -13,3 +13,5 @@ pub const PROGRAM: &str = "WORKBOOK_PROGRAM";
 pub const PYTHON: &str = "WORKBOOK_PYTHON";
 /// From the kernel: a folder for the files of cells, gone with the kernel.
 pub const SCRATCH: &str = "WORKBOOK_SCRATCH";
+/// From Jupyter: the notebook that a kernel runs, as a path.
+pub const NOTEBOOK: &str = "JPY_SESSION_NAME";

@@ -72,7 +72,10 @@ class Run:
         self.request = request
         if "notebook" in request:
             self.notebook = nbformat.read(request["notebook"], as_version=4)
+            # As Jupyter's server does: results are kept under the notebook's name.
+            os.environ["JPY_SESSION_NAME"] = request["notebook"]
         else:
+            os.environ.pop("JPY_SESSION_NAME", None)
             cells = [
                 nbformat.v4.new_code_cell(cell["source"], metadata={"tags": cell["tags"]})
                 for cell in request["cells"]
@@ -266,27 +269,23 @@ class Run:
     def write(self, path):
         stamp = self.request["stamp"]
         self.notebook.metadata["workbook"] = {"saved_on": stamp}
-        for cell in self.notebook.cells:
+        code = [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+        for cell in code:
             cell.metadata.pop("execution", None)
-            if cell.cell_type == "code" and self.has_numbers(cell.outputs):
-                note = f"Saved output, from {stamp}. Run the cell to see your machine's."
-                cell.outputs.append(
-                    nbformat.v4.new_output(
-                        "display_data",
-                        data={"text/html": f"<small><i>{note}</i></small>", "text/plain": note},
-                        metadata={"workbook": "stamp"},
-                    )
+        if code:
+            # Once, where a reader begins; figures name their machine themselves.
+            note = (
+                f"The outputs in this notebook were saved on {stamp}. "
+                "Run a cell, and its output is your machine's."
+            )
+            code[0].outputs.append(
+                nbformat.v4.new_output(
+                    "display_data",
+                    data={"text/html": f"<i>{note}</i>", "text/plain": note},
+                    metadata={"workbook": "stamp"},
                 )
+            )
         nbformat.write(self.notebook, path)
-
-    @staticmethod
-    def has_numbers(outputs):
-        """Whether something measured is shown without a figure; figures carry their own stamp."""
-        if "figure" in kinds(outputs):
-            return False
-        units = (" ns", " µs", " ms", " s ", " s,", " s\n", "×", " MB", " GB")
-        text = "".join(output.get("text", "") for output in outputs)
-        return any(unit in text for unit in units)
 
 
 def main():

@@ -1,0 +1,216 @@
+//! Several ways to do the same work.
+
+use crate::timing::time;
+use crate::{Timing, seconds};
+use platform::threads::on_fresh_thread;
+
+/// Several ways to do the same work, timed under the same rules.
+///
+/// `T` is the work's result. The first variant's result is kept, and every later one must equal it.
+///
+/// ```
+/// use measure::Comparison;
+///
+/// let numbers: Vec<u64> = (0..10_000).collect();
+/// let mut sum = Comparison::new("Sum of 10,000 numbers", 5);
+/// sum.measure("for loop", || {
+///     let mut total = 0;
+///     for n in &numbers {
+///         total += n;
+///     }
+///     total
+/// });
+/// sum.measure("iterator", || numbers.iter().sum());
+/// assert_eq!(sum.timings().len(), 2);
+/// ```
+#[derive(Debug)]
+pub struct Comparison<T> {
+    title: String,
+    runs: usize,
+    expected: Option<(String, T)>,
+    timings: Vec<Timing>,
+}
+
+impl<T: Send + PartialEq> Comparison<T> {
+    /// A comparison with `runs` timed runs per variant (at least 1), after one warm-up each.
+    pub fn new(title: &str, runs: usize) -> Self {
+        Comparison {
+            title: title.to_owned(),
+            runs: runs.max(1),
+            expected: None,
+            timings: Vec::new(),
+        }
+    }
+
+    /// Times one variant; meanwhile a line says so, and the numbers are in the figure.
+    ///
+    /// Measuring a name again replaces its old timing, so a cell can be run again. The work runs
+    /// on a fresh thread: a cell that follows a top-level `.await` sits inside a runtime, where
+    /// blocking work would panic.
+    ///
+    /// # Panics
+    ///
+    /// If the work panics, or if its result differs from the first variant's.
+    pub fn measure(&mut self, name: &str, mut work: impl FnMut() -> T + Send) -> &Timing {
+        println!("timing {name} …");
+        let runs = self.runs;
+        let (timing, result) = on_fresh_thread(|| time(name, runs, &mut work));
+        match &self.expected {
+            Some((first, value)) if *first != name => assert!(
+                *value == result,
+                "“{name}” computed a different result than “{first}”: times of different work say nothing"
+            ),
+            // The first variant again, perhaps after an edit: its result is the new reference.
+            _ => self.expected = Some((name.to_owned(), result)),
+        }
+        self.add(timing)
+    }
+
+    /// Times the same work with each of these numbers of workers, as the variants `1 worker`,
+    /// `2 workers` and so on; returns them as a figure of speedups takes them.
+    ///
+    /// ```
+    /// use measure::{Comparison, up_to};
+    ///
+    /// let mut waiting = Comparison::new("Wait for 4 answers", 3);
+    /// let points = waiting.scaling(up_to(2), |workers| {
+    ///     std::thread::sleep(std::time::Duration::from_millis(8 / workers as u64));
+    /// });
+    /// assert_eq!(points.len(), 2);
+    /// assert!(waiting.speedup("1 worker", "2 workers") > 1.0);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`measure`](Self::measure).
+    pub fn scaling(
+        &mut self,
+        workers: impl IntoIterator<Item = usize>,
+        work: impl Fn(usize) -> T + Sync,
+    ) -> Vec<(usize, Timing)> {
+        let mut points = Vec::new();
+        for count in workers {
+            let plural = if count == 1 { "" } else { "s" };
+            let timing = self.measure(&format!("{count} worker{plural}"), || work(count));
+            points.push((count, timing.clone()));
+        }
+        points
+    }
+
+    /// Adds runs that were timed elsewhere, such as Python's.
+    pub fn add(&mut self, timing: Timing) -> &Timing {
+        for warning in timing.warnings() {
+            println!("  note: {warning}");
+        }
+        let place = match self.timings.iter().position(|t| t.name == timing.name) {
+            Some(old) => {
+                self.timings[old] = timing;
+                old
+            }
+            None => {
+                self.timings.push(timing);
+                self.timings.len() - 1
+            }
+        };
+        &self.timings[place]
+    }
+}
+
+impl<T> Comparison<T> {
+    /// What is compared.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Timed runs per variant.
+    pub fn runs(&self) -> usize {
+        self.runs
+    }
+
+    /// All timings so far, in the order in which they were first measured.
+    pub fn timings(&self) -> &[Timing] {
+        &self.timings
+    }
+
+    /// The timing of one variant.
+    ///
+    /// # Panics
+    ///
+    /// If no variant has that name; the message lists the names there are.
+    pub fn timing(&self, name: &str) -> &Timing {
+        self.find(name).unwrap_or_else(|| {
+            let names: Vec<&str> = self.timings.iter().map(|t| t.name.as_str()).collect();
+            panic!("no variant “{name}” was measured; there are: {names:?}")
+        })
+    }
+
+    /// How many times faster `fast` is than `slow` (ratio of medians).
+    pub fn speedup(&self, slow: &str, fast: &str) -> f64 {
+        self.timing(slow).median() / self.timing(fast).median()
+    }
+
+    /// Whether `fast` is at least `factor` times faster than `slow`, by
+    /// [`Timing::is_faster_than`]; `None` also where one of them was not measured, such as
+    /// Python's side where there is no Python.
+    pub fn is_faster(&self, fast: &str, slow: &str, factor: f64) -> Option<bool> {
+        self.find(fast)?.is_faster_than(self.find(slow)?, factor)
+    }
+
+    /// [`is_faster`](Self::is_faster) where `fast` needs `workers` processors at the same time.
+    ///
+    /// A `false` counts only where `fast` had them ([`Timing::had_cores`]), or would not have been
+    /// fast enough with them either (its CPU time shared out evenly). Otherwise the machine is too
+    /// busy or too small to tell, and the answer is `None`.
+    pub fn is_faster_on(
+        &self,
+        workers: usize,
+        fast: &str,
+        slow: &str,
+        factor: f64,
+    ) -> Option<bool> {
+        let (timing, slow) = (self.find(fast)?, self.find(slow)?);
+        let mut at_best = timing.clone();
+        at_best.wall = timing.cpu.iter().map(|t| t / workers as f64).collect();
+        let false_at_best = || at_best.is_faster_than(slow, factor) == Some(false);
+        timing
+            .is_faster_than(slow, factor)
+            .filter(|&faster| faster || timing.had_cores(workers) || false_at_best())
+    }
+
+    /// Whether two variants differ by at most `share`, by [`Timing::is_like`]; `None` also where
+    /// one of them was not measured.
+    pub fn are_alike(&self, a: &str, b: &str, share: f64) -> Option<bool> {
+        self.find(a)?.is_like(self.find(b)?, share)
+    }
+
+    /// The median times of two variants, side by side.
+    pub fn medians(&self, a: &str, b: &str) -> String {
+        let time = |name| match self.find(name) {
+            Some(timing) => seconds(timing.median()),
+            None => "not measured".to_owned(),
+        };
+        format!("{a}: {}, {b}: {}", time(a), time(b))
+    }
+
+    /// The timing of one variant, if it was measured.
+    pub fn find(&self, name: &str) -> Option<&Timing> {
+        self.timings.iter().find(|t| t.name == name)
+    }
+
+    /// The first variant's result.
+    pub fn result(&self) -> Option<&T> {
+        self.expected.as_ref().map(|(_, value)| value)
+    }
+}
+
+/// 1, 2, 4 and so on, doubled as long as that is at most `most`, and `most` itself.
+///
+/// ```
+/// assert_eq!(measure::up_to(6), [1, 2, 4, 6]);
+/// ```
+pub fn up_to(most: usize) -> Vec<usize> {
+    let doubled = std::iter::successors(Some(1), |n| Some(2 * n));
+    let mut counts: Vec<usize> = doubled.take_while(|&n| n < most).collect();
+    counts.push(most.max(1));
+    counts
+}
