@@ -152,3 +152,35 @@ impl ScalarUDFImpl for Executor {
         Ok(ColumnarValue::Array(Arc::new(names)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workbooks_functions_are_registered_beside_datafusions_own() {
+        let state = session_state(SessionConfig::new()).unwrap();
+        for name in ["shrink", "executor", "lower"] {
+            assert!(state.udf(name).is_ok(), "{name}");
+        }
+        assert!(state.udf("no_such_function").is_err());
+        registry().unwrap();
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_read_is_an_error_that_names_it() {
+        let error = shrink("/no/such/file.jpeg").unwrap_err().to_string();
+        assert!(error.contains("/no/such/file.jpeg"), "{error}");
+    }
+
+    #[test]
+    fn a_picture_is_64_by_64_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let shade = |x: u32, y: u32| image::Luma([(x + y) as u8]);
+        image::GrayImage::from_fn(128, 96, shade)
+            .save(&path)
+            .unwrap();
+        assert_eq!(shrink(path.to_str().unwrap()).unwrap().len(), 64 * 64);
+    }
+}

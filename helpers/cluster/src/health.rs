@@ -77,3 +77,65 @@ pub fn table(state: &State) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Member;
+    use std::path::PathBuf;
+
+    fn member(name: &str, pid: u32, state: &str) -> Member {
+        Member {
+            name: name.to_owned(),
+            pid,
+            state: state.to_owned(),
+            log: format!("{name}.log"),
+        }
+    }
+
+    fn state(members: Vec<Member>) -> State {
+        State {
+            pid: 1,
+            folder: PathBuf::from("/r/1"),
+            ready: false,
+            scheduler_port: None,
+            redis_port: None,
+            members,
+        }
+    }
+
+    #[test]
+    fn an_engine_knows_this_life_of_a_process_and_not_the_one_before() {
+        let known = |names: &[&str]| Some(names.iter().map(|name| name.to_string()).collect());
+        assert!(has(&known(&["executor-1.47"]), "executor-1", 47));
+        assert!(has(&known(&["x", "worker-1.47.0"]), "worker-1", 47));
+        assert!(!has(&known(&["executor-1.471"]), "executor-1", 47));
+        assert!(!has(&known(&["executor-11.47"]), "executor-1", 47));
+        assert!(!has(&known(&["executor-1.46"]), "executor-1", 47));
+        assert!(!has(&None, "executor-1", 47));
+    }
+
+    #[tokio::test]
+    async fn who_has_ended_owes_no_answer_and_who_runs_does() {
+        let state = state(vec![
+            member("scheduler", 2, RUNNING),
+            member("executor-1", 3, "killed"),
+            member("worker-1", 4, RUNNING),
+        ]);
+        assert_eq!(missing(&state).await, ["scheduler", "worker-1"]);
+    }
+
+    #[test]
+    fn the_table_names_each_process_with_its_log() {
+        let state = state(vec![
+            member("scheduler", 4_194_303, RUNNING),
+            member("executor-1", 7, "killed"),
+        ]);
+        assert_eq!(
+            table(&state),
+            "process           pid  state      log\n\
+             scheduler     4194303  running    /r/1/scheduler.log\n\
+             executor-1          7  killed     /r/1/executor-1.log\n"
+        );
+    }
+}

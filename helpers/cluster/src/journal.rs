@@ -54,3 +54,77 @@ impl Journal {
         let _ = (&self.file).write_all(format!("{entry}\n").as_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn lines(path: &Path) -> Vec<Value> {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn work_is_noted_before_and_after_also_where_it_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let journal = Journal::open(&path, "worker-1").unwrap();
+        let during = || {
+            let noted = lines(&path);
+            assert_eq!(noted[0]["event"], "begun");
+            Ok::<usize, String>(noted.len())
+        };
+        assert_eq!(journal.note("a \"b\"\n.jpeg", during), Ok(1));
+        let failing = || Err::<(), String>("no picture".to_owned());
+        assert_eq!(
+            journal.note("c.jpeg", failing),
+            Err("no picture".to_owned())
+        );
+        let noted = lines(&path);
+        let events: Vec<&str> = noted
+            .iter()
+            .flat_map(|line| line["event"].as_str())
+            .collect();
+        assert_eq!(events, ["begun", "done", "begun", "failed"]);
+        assert_eq!(noted[1]["item"], "a \"b\"\n.jpeg");
+        for line in &noted {
+            assert_eq!(line["name"], "worker-1");
+            assert_eq!(line["pid"], std::process::id());
+            assert!(
+                line["seconds"]
+                    .as_f64()
+                    .is_some_and(|seconds| seconds > 1e9)
+            );
+        }
+        assert!(noted[0]["seconds"].as_f64() <= noted[3]["seconds"].as_f64());
+    }
+
+    #[test]
+    fn lines_of_several_writers_do_not_mix() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let path = &path;
+                scope.spawn(move || {
+                    // Each has opened the file for itself, as each process does.
+                    let journal = Journal::open(path, &format!("worker-{writer}")).unwrap();
+                    for n in 0..100 {
+                        let item = format!("{n}").repeat(200);
+                        journal.note(&item, || Ok::<(), ()>(())).unwrap();
+                    }
+                });
+            }
+        });
+        let noted = lines(&path);
+        assert_eq!(noted.len(), 4 * 100 * 2);
+        for writer in 0..4 {
+            let name = format!("worker-{writer}");
+            let own = noted.iter().filter(|line| line["name"] == name.as_str());
+            assert_eq!(own.count(), 200);
+        }
+    }
+}

@@ -100,6 +100,12 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(command: Command) -> Result<()> {
+    if let Command::Status(_) | Command::Kill { .. } | Command::Heal(_) = &command {
+        // What nobody reads any more, as in `… status | head -1`, ends them quietly. The others
+        // write to sockets too, and have to see it as an error when nobody reads there.
+        // SAFETY: SIG_DFL is a valid disposition, and no other thread runs yet.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
     if let Command::Scheduler(_) | Command::Executor(_) | Command::Worker(_) = &command {
         owner::end_with_owner();
     }
@@ -195,4 +201,37 @@ fn heal(chosen: &Chosen) -> Result<()> {
     chosen.wait_until(&state, |now| {
         now.ready && now.members.iter().all(|member| member.state == RUNNING)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    /// What `supervisor` starts processes with, and `engines` and `cargo workbook` call.
+    #[test]
+    fn what_others_call_is_understood() {
+        for line in [
+            "up --runs /r --executors 2 --cores 1 --workers 0 --owned",
+            "status --runs /r --json",
+            "kill executor-1 --runs /r --folder /r/7",
+            "heal --runs /r",
+            "scheduler --port 1",
+            "executor --name e --scheduler-port 1 --port 2 --grpc-port 3 --cores 1 --work /w --journal /j",
+            "redis --port 1 --data /d",
+            "worker --name w --redis-port 1 --journal /j",
+            "submit --redis-port 1 --to /t --at-least 0.5",
+            "tasks --redis-port 1",
+        ] {
+            let words = std::iter::once("cluster").chain(line.split(' '));
+            let parsed = Cli::try_parse_from(words);
+            assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+        }
+        assert!(Cli::try_parse_from(["cluster", "status"]).is_err());
+    }
 }

@@ -3,6 +3,7 @@
 
 use crate::owner;
 use anyhow::{Context, Result};
+use platform::tied;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub fn serve(arguments: Arguments) -> Result<()> {
         .arg(&arguments.data)
         .stdin(Stdio::null())
         .stdout(std::io::stderr());
-    tie(&mut command);
+    tied::tie(&mut command, libc::SIGKILL);
     let mut redis = command.spawn().context(
         "redis-server did not start; install it with `apt install redis-server` or \
          `conda install redis-server`",
@@ -56,7 +57,7 @@ pub fn serve(arguments: Arguments) -> Result<()> {
             unsafe { libc::kill(pid as i32, libc::SIGKILL) };
         }
     });
-    wait_for_end(pid)?;
+    tied::wait_for_end(pid)?;
     *runs.lock().unwrap_or_else(PoisonError::into_inner) = false;
     let status = redis.wait()?;
     std::process::exit(
@@ -64,39 +65,4 @@ pub fn serve(arguments: Arguments) -> Result<()> {
             .code()
             .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
     )
-}
-
-/// Waits for a child's end and leaves its exit status, and with it its number, untouched.
-fn wait_for_end(pid: u32) -> std::io::Result<()> {
-    let mut information = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    let options = libc::WEXITED | libc::WNOWAIT;
-    loop {
-        // SAFETY: the call writes to `information` only, which is as large as it must be.
-        let status = unsafe { libc::waitid(libc::P_PID, pid, information.as_mut_ptr(), options) };
-        if status == 0 {
-            return Ok(());
-        }
-        let error = std::io::Error::last_os_error();
-        if error.kind() != std::io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-}
-
-/// Where the system can (Linux), it ends Redis when this process is killed.
-fn tie(command: &mut Command) {
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::unix::process::CommandExt;
-        // SAFETY: the closure runs between fork and exec and makes one system call, which is
-        // allowed there; it touches no memory of the parent.
-        unsafe {
-            command.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                Ok(())
-            });
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = command;
 }

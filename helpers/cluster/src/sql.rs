@@ -156,4 +156,20 @@ mod tests {
         assert_eq!(rows(&[batch.slice(0, 0)]).unwrap().len(), 0);
         assert_eq!(rows(&[]).unwrap().len(), 0);
     }
+
+    /// The functions and the rows, as a query in this process has them.
+    #[tokio::test]
+    async fn a_query_in_this_process_knows_the_workbooks_functions() {
+        let state = session_state(SessionConfig::new()).unwrap();
+        let context = SessionContext::new_with_state(state);
+        let text = "SELECT executor() AS e, 1 AS n UNION ALL SELECT executor(), 2 ORDER BY n";
+        let batches = context.sql(text).await.unwrap().collect().await.unwrap();
+        let found = rows(&batches).unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|row| row[0].is_string()), "{found:?}");
+        assert_eq!([&found[0][1], &found[1][1]], [&json!(1), &json!(2)]);
+        let nothing = context.sql("SELECT 1 AS one WHERE false").await.unwrap();
+        assert!(rows(&nothing.collect().await.unwrap()).unwrap().is_empty());
+        assert!(context.sql("SELECT no_such_function(1)").await.is_err());
+    }
 }

@@ -4,12 +4,12 @@
 //! supervisor holds says whether it still lives; the system lets go of it however it ends.
 
 use anyhow::{Context, Result, bail};
+use platform::locked::{self, Locked};
 use platform::paths::write_whole;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
-const LOCK: &str = "lock";
 const STATE: &str = "state.json";
 /// Who worked on which file, see the module `journal`.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -57,65 +57,32 @@ impl State {
     }
 }
 
-/// Makes a folder for this process's cluster and holds its lock; the second is to be kept.
-/// Folders of clusters that were killed go.
-pub fn make_folder(runs: &Path) -> Result<(PathBuf, File)> {
-    alive(runs);
-    let name = std::process::id().to_string();
-    let folder = runs.join(&name);
-    // It gets its name when the lock is held: another cluster that tidies up in between would find
-    // a folder that nobody holds, and remove it.
-    let new = runs.join(format!(".new-{name}"));
-    if !folder.join(LOCK).exists() {
-        // The rest of a removal that was cut short would be in the way.
-        let _ = fs::remove_dir_all(&folder);
-    }
-    let made = fs::create_dir_all(&new)
-        .and_then(|()| File::create(new.join(LOCK)))
-        .and_then(|lock| lock.lock().map(|()| lock))
-        .and_then(|lock| fs::rename(&new, &folder).map(|()| lock));
-    if made.is_err() {
-        // Nobody else would ever look at it; the first error is the one to tell.
-        let _ = fs::remove_dir_all(&new);
-    }
-    let lock = made.with_context(|| {
-        format!(
-            "{} cannot be made or locked (is the disk full, or a network drive without locks?)",
-            folder.display()
-        )
-    })?;
-    Ok((fs::canonicalize(folder)?, lock))
+/// Makes a folder for this process's cluster; it is in use for as long as the value lives. Folders of
+/// clusters that were killed go.
+pub fn make_folder(runs: &Path) -> Result<Locked> {
+    fs::create_dir_all(runs)?;
+    // Whoever looks from elsewhere is told the whole way.
+    let runs = fs::canonicalize(runs)?;
+    sweep(&runs);
+    Ok(Locked::make(&runs, &std::process::id().to_string())?)
 }
 
-/// The clusters that live, oldest first. Removes what dead ones left.
+/// Removes what dead clusters left, and returns the folders of those that live. Each is named by its
+/// supervisor's number; nothing else that may lie there is ours to remove.
+fn sweep(runs: &Path) -> Vec<PathBuf> {
+    let numbered = |name: &str, _: &Metadata| name.parse::<u32>().is_ok();
+    // Without locks there can be no cluster.
+    locked::sweep(runs, numbered).unwrap_or_default()
+}
+
+/// The clusters that live, oldest first.
 fn alive(runs: &Path) -> Vec<State> {
-    let Ok(entries) = fs::read_dir(runs) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for entry in entries.flatten() {
-        // Named by its supervisor's number. Nothing else that may lie there is ours to remove.
-        let name = entry.file_name();
-        if name.to_string_lossy().parse::<u32>().is_err() {
-            continue;
-        }
-        let folder = entry.path();
-        let Ok(lock) = File::open(folder.join(LOCK)) else {
-            continue;
-        };
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => found.extend(State::read(&folder)),
-            // What cannot be removed now goes the next time.
-            Ok(()) => drop(fs::remove_dir_all(&folder)),
-            // Where nobody can say whether it lives, it stays.
-            Err(TryLockError::Error(_)) => {}
-        }
-    }
-    found.sort_by_key(|state| {
-        fs::metadata(state.folder.join(LOCK))
-            .and_then(|m| m.created())
-            .ok()
-    });
+    let mut found: Vec<State> = sweep(runs)
+        .iter()
+        .flat_map(|folder| State::read(folder))
+        .collect();
+    // The system gives numbers of processes again; a folder is made once.
+    found.sort_by_key(|state| fs::metadata(&state.folder).and_then(|m| m.created()).ok());
     found
 }
 
@@ -147,23 +114,95 @@ pub fn chosen(runs: &Path, folder: Option<&Path>) -> Result<State> {
 mod tests {
     use super::*;
 
+    /// What a supervisor with that number would have written down.
+    fn state(folder: &Path, pid: u32) -> State {
+        State {
+            pid,
+            folder: folder.to_owned(),
+            ready: true,
+            scheduler_port: Some(50_050),
+            redis_port: None,
+            members: vec![Member {
+                name: "executor-1".to_owned(),
+                pid: pid + 1,
+                state: RUNNING.to_owned(),
+                log: "executor-1.log".to_owned(),
+            }],
+        }
+    }
+
+    /// A cluster with that number, as another process would hold it.
+    fn cluster(runs: &Path, pid: u32) -> Locked {
+        let locked = Locked::make(runs, &pid.to_string()).unwrap();
+        state(&locked.folder, pid).write().unwrap();
+        locked
+    }
+
     #[test]
     fn a_folder_is_never_seen_without_its_lock_and_dead_ones_go() {
-        let runs = std::env::temp_dir().join(format!("cluster-state-{}", std::process::id()));
+        let place = tempfile::tempdir().unwrap();
+        let runs = place.path().join("runs");
+        let own = std::process::id().to_string();
         // What a removal left that was cut short, a dead cluster, and what is none of ours.
-        fs::create_dir_all(runs.join(std::process::id().to_string()).join("rest")).unwrap();
-        for name in ["1", "thesis"] {
-            fs::create_dir(runs.join(name)).unwrap();
-            fs::write(runs.join(name).join(LOCK), "").unwrap();
+        for name in [&own, "1", "thesis"] {
+            fs::create_dir_all(runs.join(name)).unwrap();
+            fs::write(runs.join(name).join("lock"), "").unwrap();
         }
-        let (folder, lock) = make_folder(&runs).unwrap();
-        assert!(!folder.join("rest").exists() && folder.join(LOCK).exists());
+        fs::create_dir(runs.join(&own).join("rest")).unwrap();
+        let locked = make_folder(&runs).unwrap();
+        let folder = locked.folder.clone();
+        assert!(folder.ends_with(&own) && !folder.join("rest").exists());
         assert!(!runs.join("1").exists() && runs.join("thesis").exists());
         alive(&runs);
         assert!(folder.exists());
-        drop(lock);
-        alive(&runs);
+        drop(locked);
         assert!(!folder.exists() && runs.join("thesis").exists());
-        fs::remove_dir_all(&runs).unwrap();
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_was_written_and_replaced_as_a_whole() {
+        let place = tempfile::tempdir().unwrap();
+        let mut written = state(place.path(), 7);
+        written.write().unwrap();
+        written.members[0].state = "killed".to_owned();
+        written.write().unwrap();
+        let read = State::read(place.path()).unwrap();
+        assert_eq!((read.pid, read.ready), (7, true));
+        assert_eq!((read.scheduler_port, read.redis_port), (Some(50_050), None));
+        let member = &read.members[0];
+        assert_eq!((member.name.as_str(), member.pid), ("executor-1", 8));
+        assert_eq!(member.state, "killed");
+        // Nothing is left beside it.
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_only_cluster_is_meant_and_of_several_one_has_to_be_named() {
+        let place = tempfile::tempdir().unwrap();
+        let runs = place.path();
+        let none = chosen(runs, None).unwrap_err().to_string();
+        assert!(none.contains("`cargo workbook cluster up`"), "{none}");
+        let first = cluster(runs, 4_000_001);
+        assert_eq!(chosen(runs, None).unwrap().pid, 4_000_001);
+        let second = cluster(runs, 4_000_002);
+        let several = chosen(runs, None).unwrap_err().to_string();
+        for locked in [&first, &second] {
+            let option = format!("--folder {}", locked.folder.display());
+            assert!(several.contains(&option), "{several}");
+        }
+        let named = chosen(runs, Some(&second.folder)).unwrap();
+        assert_eq!(named.pid, 4_000_002);
+        drop(second);
+        assert_eq!(chosen(runs, None).unwrap().pid, 4_000_001);
+        let gone = chosen(runs, Some(&runs.join("4000002"))).unwrap_err();
+        assert!(gone.to_string().contains("no cluster runs in"), "{gone}");
+    }
+
+    #[test]
+    fn a_cluster_that_has_written_nothing_down_yet_is_not_listed() {
+        let place = tempfile::tempdir().unwrap();
+        let starting = Locked::make(place.path(), "4000003").unwrap();
+        assert!(alive(place.path()).is_empty());
+        assert!(starting.folder.exists());
     }
 }

@@ -11,7 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -62,19 +62,28 @@ pub async fn up(arguments: Arguments) -> Result<()> {
     // Before anything is started, so that no signal is missed.
     let heal = signal(SignalKind::user_defined1())?;
     let end = asked_to_end(arguments.owned)?;
-    let (folder, _lock) = make_folder(&arguments.runs)?;
-    let mut supervisor = Supervisor::new(&arguments, folder.clone())?;
-    // Ending is possible at any moment, also while the processes start.
-    let result = tokio::select! {
-        result = supervisor.run(heal, arguments.owned) => result,
-        () = end => Ok(()),
-    };
-    drop(supervisor);
+    let locked = make_folder(&arguments.runs)?;
+    let result = supervise(&arguments, locked.folder.clone(), heal, end).await;
     // A start that failed leaves its logs for whoever wants to know why, until the next start.
-    if result.is_ok() {
-        let _ = fs::remove_dir_all(folder);
+    match &result {
+        Ok(()) => drop(locked),
+        Err(_) => locked.leave(),
     }
     result
+}
+
+async fn supervise(
+    arguments: &Arguments,
+    folder: PathBuf,
+    heal: Signal,
+    end: impl Future<Output = ()>,
+) -> Result<()> {
+    let mut supervisor = Supervisor::new(arguments, folder)?;
+    // Ending is possible at any moment, also while the processes start.
+    tokio::select! {
+        result = supervisor.run(heal, arguments.owned) => result,
+        () = end => Ok(()),
+    }
 }
 
 /// Returns a future that is over when the owner ends, or the system or the terminal asks for it.
@@ -104,69 +113,77 @@ fn asked_to_end(owned: bool) -> Result<impl Future<Output = ()>> {
     })
 }
 
+/// What each process of a cluster is started with. `ports` are the scheduler's, Redis's, and two for
+/// each executor.
+fn plans(arguments: &Arguments, folder: &Path, ports: &[u16]) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    let within = |name: &str| folder.join(name).display().to_string();
+    let journal = within(JOURNAL);
+    let mut plan = |name: &str, role: &str, more: &[(&str, String)]| {
+        let mut arguments = vec![role.to_owned()];
+        for (option, value) in more {
+            arguments.extend([format!("--{option}"), value.clone()]);
+        }
+        plans.push(Plan {
+            name: name.to_owned(),
+            arguments,
+        });
+    };
+    let (scheduler, redis) = (ports[0], ports[1]);
+    if arguments.executors > 0 {
+        plan("scheduler", "scheduler", &[("port", scheduler.to_string())]);
+    }
+    for (n, ports) in ports[2..].chunks(2).enumerate() {
+        let name = format!("executor-{}", n + 1);
+        plan(
+            &name,
+            "executor",
+            &[
+                ("name", name.clone()),
+                ("scheduler-port", scheduler.to_string()),
+                ("port", ports[0].to_string()),
+                ("grpc-port", ports[1].to_string()),
+                ("cores", arguments.cores.max(1).to_string()),
+                ("work", within(&name)),
+                ("journal", journal.clone()),
+            ],
+        );
+    }
+    if arguments.workers > 0 {
+        plan(
+            "redis",
+            "redis",
+            &[("port", redis.to_string()), ("data", within("redis"))],
+        );
+    }
+    for n in 1..=arguments.workers {
+        let name = format!("worker-{n}");
+        plan(
+            &name,
+            "worker",
+            &[
+                ("name", name.clone()),
+                ("redis-port", redis.to_string()),
+                ("journal", journal.clone()),
+            ],
+        );
+    }
+    plans
+}
+
 impl Supervisor {
     fn new(arguments: &Arguments, folder: PathBuf) -> Result<Self> {
         let ports = free_ports(2 * arguments.executors + 2)?;
-        let mut plans = Vec::new();
-        let text = |path: PathBuf| path.display().to_string();
-        let journal = text(folder.join(JOURNAL));
-        let mut plan = |name: &str, role: &str, more: &[(&str, String)]| {
-            let mut arguments = vec![role.to_owned()];
-            for (option, value) in more {
-                arguments.extend([format!("--{option}"), value.clone()]);
-            }
-            plans.push(Plan {
-                name: name.to_owned(),
-                arguments,
-            });
-        };
-        let (scheduler, redis) = (ports[0], ports[1]);
-        if arguments.executors > 0 {
-            plan("scheduler", "scheduler", &[("port", scheduler.to_string())]);
-        }
-        for (n, ports) in ports[2..].chunks(2).enumerate() {
-            let name = format!("executor-{}", n + 1);
-            plan(
-                &name,
-                "executor",
-                &[
-                    ("name", name.clone()),
-                    ("scheduler-port", scheduler.to_string()),
-                    ("port", ports[0].to_string()),
-                    ("grpc-port", ports[1].to_string()),
-                    ("cores", arguments.cores.max(1).to_string()),
-                    ("work", text(folder.join(&name))),
-                    ("journal", journal.clone()),
-                ],
-            );
-        }
+        let plans = plans(arguments, &folder, &ports);
         if arguments.workers > 0 {
-            let data = text(folder.join("redis"));
-            fs::create_dir_all(&data)?;
-            plan(
-                "redis",
-                "redis",
-                &[("port", redis.to_string()), ("data", data)],
-            );
-        }
-        for n in 1..=arguments.workers {
-            let name = format!("worker-{n}");
-            plan(
-                &name,
-                "worker",
-                &[
-                    ("name", name.clone()),
-                    ("redis-port", redis.to_string()),
-                    ("journal", journal.clone()),
-                ],
-            );
+            fs::create_dir_all(folder.join("redis"))?;
         }
         let state = State {
             pid: std::process::id(),
             folder,
             ready: false,
-            scheduler_port: (arguments.executors > 0).then_some(scheduler),
-            redis_port: (arguments.workers > 0).then_some(redis),
+            scheduler_port: (arguments.executors > 0).then_some(ports[0]),
+            redis_port: (arguments.workers > 0).then_some(ports[1]),
             members: Vec::new(),
         };
         let mut supervisor = Supervisor {
@@ -377,4 +394,86 @@ fn free_ports(count: usize) -> Result<Vec<u16>> {
     held.iter()
         .map(|listener| Ok(listener.local_addr()?.port()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(executors: usize, workers: usize) -> Arguments {
+        Arguments {
+            runs: PathBuf::from("/runs"),
+            executors,
+            cores: 0,
+            workers,
+            owned: true,
+        }
+    }
+
+    fn described(executors: usize, workers: usize) -> Vec<String> {
+        let ports: Vec<u16> = (1..).take(2 * executors + 2).collect();
+        plans(&arguments(executors, workers), Path::new("/r/7"), &ports)
+            .iter()
+            .map(|plan| format!("{}: {}", plan.name, plan.arguments.join(" ")))
+            .collect()
+    }
+
+    #[test]
+    fn each_process_is_told_its_ports_and_where_to_write() {
+        let journal = format!("--journal /r/7/{JOURNAL}");
+        let executor = |n: usize, ports: &str| {
+            format!(
+                "executor-{n}: executor --name executor-{n} --scheduler-port 1 {ports} --cores 1 \
+                 --work /r/7/executor-{n} {journal}"
+            )
+        };
+        let worker =
+            |n: usize| format!("worker-{n}: worker --name worker-{n} --redis-port 2 {journal}");
+        assert_eq!(
+            described(2, 2),
+            [
+                "scheduler: scheduler --port 1".to_owned(),
+                executor(1, "--port 3 --grpc-port 4"),
+                executor(2, "--port 5 --grpc-port 6"),
+                "redis: redis --port 2 --data /r/7/redis".to_owned(),
+                worker(1),
+                worker(2),
+            ]
+        );
+    }
+
+    #[test]
+    fn without_executors_no_scheduler_and_without_workers_no_redis() {
+        assert_eq!(described(0, 0), [""; 0]);
+        let names = |plans: Vec<String>| -> Vec<String> {
+            let name = |plan: &String| plan.split(':').next().unwrap_or_default().to_owned();
+            plans.iter().map(name).collect()
+        };
+        assert_eq!(names(described(1, 0)), ["scheduler", "executor-1"]);
+        assert_eq!(names(described(0, 1)), ["redis", "worker-1"]);
+    }
+
+    #[test]
+    fn an_end_is_said_in_words_also_that_of_redis_behind_its_guard() {
+        for (raw, words) in [
+            (9, "killed"),
+            (15, "ended by signal 15"),
+            ((128 + 9) << 8, "killed"),
+            ((128 + 11) << 8, "ended by signal 11"),
+            (3 << 8, "ended with code 3"),
+            (0, "ended with code 0"),
+        ] {
+            assert_eq!(how_it_ended(ExitStatus::from_raw(raw)), words, "{raw}");
+        }
+    }
+
+    #[test]
+    fn ports_differ_and_are_free() {
+        let ports = free_ports(20).unwrap();
+        let mut different = ports.clone();
+        different.sort_unstable();
+        different.dedup();
+        assert_eq!(different.len(), 20);
+        assert!(ports.iter().all(|port| *port > 0));
+    }
 }

@@ -11,6 +11,7 @@ use apalis::layers::WorkerBuilderExt;
 use apalis::prelude::*;
 use apalis_redis::{Config, RedisStorage};
 use serde::{Deserialize, Serialize};
+use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,17 +110,7 @@ fn resize_one(task: &Resize) -> Result<()> {
 /// Puts a task into Redis for each path that standard input names, one a line.
 pub async fn submit(arguments: SubmitArguments) -> Result<()> {
     std::fs::create_dir_all(&arguments.to)?;
-    let to = std::path::absolute(&arguments.to)?;
-    let mut tasks = Vec::new();
-    for line in std::io::stdin().lines() {
-        let source = std::path::absolute(line?)?;
-        let target = files::target_of(&source, &to)?;
-        tasks.push(Resize {
-            source,
-            target,
-            at_least: arguments.at_least,
-        });
-    }
+    let tasks = tasks_for(std::io::stdin().lock(), &arguments)?;
     let count = tasks.len();
     let mut storage =
         RedisStorage::<Resize>::new(apalis_redis::connect(url(arguments.redis_port)).await?)
@@ -130,6 +121,22 @@ pub async fn submit(arguments: SubmitArguments) -> Result<()> {
     }
     println!("{}", serde_json::json!({ "submitted": count }));
     Ok(())
+}
+
+/// A task for each path, all of them absolute: a worker has another current folder.
+fn tasks_for(paths: impl BufRead, arguments: &SubmitArguments) -> Result<Vec<Resize>> {
+    let to = std::path::absolute(&arguments.to)?;
+    let mut tasks = Vec::new();
+    for line in paths.lines() {
+        let source = std::path::absolute(line?)?;
+        let target = files::target_of(&source, &to)?;
+        tasks.push(Resize {
+            source,
+            target,
+            at_least: arguments.at_least,
+        });
+    }
+    Ok(tasks)
 }
 
 /// Prints how many tasks wait, run, are done and have failed for good.
@@ -189,4 +196,78 @@ fn settings() -> Config {
 
 fn url(port: u16) -> String {
     format!("redis://127.0.0.1:{port}/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn arguments(to: &str) -> SubmitArguments {
+        SubmitArguments {
+            redis_port: 1,
+            to: PathBuf::from(to),
+            at_least: 0.5,
+        }
+    }
+
+    #[test]
+    fn each_line_is_a_task_with_absolute_paths() {
+        let here = std::env::current_dir().unwrap();
+        let lines = "/x/a b.jpeg\nü.png\n";
+        let tasks = tasks_for(lines.as_bytes(), &arguments("small")).unwrap();
+        let paths: Vec<(&Path, &Path)> = tasks
+            .iter()
+            .map(|task| (task.source.as_path(), task.target.as_path()))
+            .collect();
+        let (first, second) = (here.join("small/a b.png"), here.join("small/ü.png"));
+        let source = here.join("ü.png");
+        assert_eq!(
+            paths,
+            [
+                (Path::new("/x/a b.jpeg"), first.as_path()),
+                (source.as_path(), second.as_path())
+            ]
+        );
+        assert!(tasks.iter().all(|task| task.at_least == 0.5));
+        assert!(tasks_for(&b""[..], &arguments("small")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_line_that_names_no_file_is_an_error() {
+        assert!(tasks_for(&b"/x/a.jpeg\n/\n"[..], &arguments("small")).is_err());
+    }
+
+    #[test]
+    fn a_task_comes_out_of_a_message_as_it_went_in() {
+        let tasks = tasks_for(&b"/x/a.jpeg"[..], &arguments("/s")).unwrap();
+        let message = serde_json::to_string(&tasks[0]).unwrap();
+        let read: Resize = serde_json::from_str(&message).unwrap();
+        assert_eq!(read.source, Path::new("/x/a.jpeg"));
+        assert_eq!(read.target, Path::new("/s/a.png"));
+        assert_eq!(read.at_least, 0.5);
+    }
+
+    #[test]
+    fn a_task_takes_at_least_as_long_as_it_is_told_and_no_pause_is_endless() {
+        let folder = tempfile::tempdir().unwrap();
+        let task = |at_least: f64| Resize {
+            source: folder.path().join("none.jpeg"),
+            target: folder.path().join("none.png"),
+            at_least,
+        };
+        let start = std::time::Instant::now();
+        assert!(resize_one(&task(0.05)).is_err());
+        assert!(start.elapsed() >= Duration::from_millis(50));
+        // No time at all is less than none.
+        assert!(resize_one(&task(-1.0)).is_err());
+    }
+
+    #[test]
+    fn a_worker_holds_little_and_is_soon_taken_for_dead() {
+        let settings = settings();
+        assert!(settings.active_jobs_list().contains(QUEUE));
+        assert_eq!(url(6379), "redis://127.0.0.1:6379/");
+        assert!(HEARTBEAT * MISSED as u32 <= Duration::from_secs(5));
+    }
 }

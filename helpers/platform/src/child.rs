@@ -370,7 +370,12 @@ fn wait_for_any(interests: &[(RawFd, libc::c_short)]) {
     unsafe { libc::poll(asked.as_mut_ptr(), asked.len() as libc::nfds_t, 5) };
 }
 
-fn set_nonblocking(fd: RawFd) -> io::Result<()> {
+/// Makes reading from and writing to a file return at once where they would wait.
+///
+/// # Errors
+///
+/// The system's, where the file is not open.
+pub fn set_nonblocking(fd: RawFd) -> io::Result<()> {
     // SAFETY: the calls only read and set a flag of a file that the caller has open.
     let done = unsafe {
         let flags = libc::fcntl(fd, libc::F_GETFL);

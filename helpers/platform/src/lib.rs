@@ -10,6 +10,8 @@
 //! | [`size`] | how much data the chapters work on |
 //! | [`program`] | the program of `cargo workbook`, and how to start others |
 //! | [`child`] | a program that leaves nothing behind |
+//! | [`tied`] | a child process that does not outlive this one |
+//! | [`locked`] | folders that are in use while their lock is held |
 //! | [`no_proxy`] | what is on this machine is not asked for through a proxy |
 //! | [`files`] | how many files a process may have open |
 //! | [`panics`] | a panic as a text |
@@ -24,6 +26,7 @@ pub mod chance;
 pub mod child;
 pub mod dates;
 pub mod files;
+pub mod locked;
 pub mod machine;
 pub mod names;
 pub mod no_proxy;
@@ -35,4 +38,5 @@ pub mod progress;
 pub mod runtime;
 pub mod size;
 pub mod threads;
+pub mod tied;
 pub mod units;

@@ -1,9 +1,10 @@
 //! Where things are: every file the workbook makes stays inside its own folder.
 
-use std::fs::{self, DirBuilder, File};
+use crate::locked::{self, Locked};
+use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -89,30 +90,24 @@ fn scratch_in(base: &Path, name: &str) -> io::Result<PathBuf> {
 /// chance follows, so that nobody else can have made the folder beforehand.
 const OWN_SCRATCH: &str = "workbook-scratch-";
 
-/// In such a folder: a lock that says that its process lives.
-const ALIVE: &str = ".alive";
-
 /// The folder for scratch folders where the kernel names none: one in the system's folder for
 /// temporary files, for this user alone. It goes when this process ends in order, and when the next
 /// one makes such a folder.
 fn own_scratch() -> io::Result<PathBuf> {
-    static OWN: Mutex<Option<OwnScratch>> = Mutex::new(None);
+    static OWN: Mutex<Option<Locked>> = Mutex::new(None);
     let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(own) = own.as_ref().filter(|own| own.belongs_to_this_process()) {
+    if let Some(own) = own.as_ref().filter(|own| own.is_own()) {
         return Ok(own.folder.clone());
     }
     extern "C" fn at_exit() {
         // What cannot be removed now is swept up by the next process.
-        if let Ok(mut own) = OWN.try_lock()
-            && let Some(own) = own.take()
-            && own.belongs_to_this_process()
-        {
-            let _ = remove(&own.folder);
+        if let Ok(mut own) = OWN.try_lock() {
+            drop(own.take());
         }
     }
     let place = std::env::temp_dir();
     sweep_scratch(&place);
-    let made = OwnScratch::make(&place)?;
+    let made = make_own_scratch(&place)?;
     let folder = made.folder.clone();
     if own.replace(made).is_none() {
         // SAFETY: `at_exit` takes no arguments and unwinds into nobody.
@@ -121,61 +116,23 @@ fn own_scratch() -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-struct OwnScratch {
-    folder: PathBuf,
-    /// A fork has the parent's memory, but the folder is not its own.
-    process: u32,
-    _alive: File,
+fn make_own_scratch(place: &Path) -> io::Result<Locked> {
+    let number = RandomState::new().build_hasher().finish();
+    Locked::make_even_without_locks(place, &format!("{OWN_SCRATCH}{number:016x}"))
 }
 
-impl OwnScratch {
-    fn make(place: &Path) -> io::Result<OwnScratch> {
-        // Under another name until the lock is held: a sweep might come in between.
-        let number = RandomState::new().build_hasher().finish();
-        let new = place.join(format!(".{OWN_SCRATCH}{number:016x}"));
-        let folder = place.join(format!("{OWN_SCRATCH}{number:016x}"));
-        // An error where there is anything of that name, also a link.
-        DirBuilder::new().mode(0o700).create(&new)?;
-        let alive = File::create(new.join(ALIVE))?;
-        // Where there are no locks, nothing is swept either.
-        let _ = alive.try_lock();
-        fs::rename(&new, &folder)?;
-        Ok(OwnScratch {
-            folder,
-            process: std::process::id(),
-            _alive: alive,
-        })
-    }
-
-    fn belongs_to_this_process(&self) -> bool {
-        self.process == std::process::id() && self.folder.is_dir()
-    }
-}
-
-/// Removes the scratch folders of processes that have ended: this user's own, with the name and the
-/// lock that [`OwnScratch::make`] gives them.
+/// Removes the scratch folders of processes that have ended: this user's own, with the name that
+/// [`make_own_scratch`] gives them, and for nobody else.
 fn sweep_scratch(place: &Path) {
     // SAFETY: the call has no arguments and cannot fail.
     let user = unsafe { libc::geteuid() };
-    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-        let folder = entry.path();
-        let name = entry.file_name();
-        let number = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(OWN_SCRATCH));
-        let is_number = |text: &str| text.len() == 16 && u64::from_str_radix(text, 16).is_ok();
-        let is_ours = |about: fs::Metadata| {
-            about.is_dir() && about.uid() == user && about.mode() & 0o077 == 0
-        };
-        if !number.is_some_and(is_number) || !fs::symlink_metadata(&folder).is_ok_and(is_ours) {
-            continue;
-        }
-        let lock = File::open(folder.join(ALIVE));
-        if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
-            // What cannot be removed now goes the next time.
-            let _ = remove(&folder);
-        }
-    }
+    let is_number = |text: &str| text.len() == 16 && u64::from_str_radix(text, 16).is_ok();
+    // Where there are no locks, nothing is swept.
+    let _ = locked::sweep(place, |name, facts| {
+        name.strip_prefix(OWN_SCRATCH).is_some_and(is_number)
+            && facts.uid() == user
+            && facts.mode() & 0o077 == 0
+    });
 }
 
 /// Removes a folder, if it is there.
@@ -218,7 +175,8 @@ pub fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::fs::DirBuilder;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 
     /// A folder for scratch folders, and beside it a reader's folder with a file.
     fn places() -> (tempfile::TempDir, PathBuf, PathBuf) {
@@ -283,8 +241,8 @@ mod tests {
     #[test]
     fn a_folder_of_a_process_is_private_and_swept_when_that_has_ended() {
         let place = tempfile::tempdir().unwrap();
-        let own = OwnScratch::make(place.path()).unwrap();
-        let other = OwnScratch::make(place.path()).unwrap();
+        let own = make_own_scratch(place.path()).unwrap();
+        let other = make_own_scratch(place.path()).unwrap();
         assert_ne!(own.folder, other.folder);
         let mode = fs::metadata(&own.folder).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
@@ -299,11 +257,11 @@ mod tests {
         }
         let open = place.path().join("workbook-scratch-00000000000000aa");
         fs::create_dir(&open).unwrap();
-        fs::write(open.join(ALIVE), "").unwrap();
+        fs::write(open.join("lock"), "").unwrap();
         fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
         let target = place.path().join("target");
         DirBuilder::new().mode(0o700).create(&target).unwrap();
-        fs::write(target.join(ALIVE), "").unwrap();
+        fs::write(target.join("lock"), "").unwrap();
         let link = place.path().join("workbook-scratch-00000000000000bb");
         symlink(&target, &link).unwrap();
 
@@ -312,7 +270,7 @@ mod tests {
         drop(other);
         sweep_scratch(place.path());
         assert!(!folder.exists() && own.folder.exists());
-        assert!(open.exists() && link.exists() && target.join(ALIVE).exists());
+        assert!(open.exists() && link.exists() && target.join("lock").exists());
         assert!(spared.iter().all(|name| place.path().join(name).exists()));
     }
 

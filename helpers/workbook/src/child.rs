@@ -1,7 +1,12 @@
-//! A child process that never outlives this one, and that hears of Ctrl-C exactly once.
+//! Child processes: one that never outlives this one and hears of Ctrl-C exactly once, and some
+//! that are only listened to.
 
+use anyhow::{Context, Result, bail};
+use platform::tied;
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 /// Starts the command so that the system ends it with `on_parent_death` when this program is
@@ -13,23 +18,7 @@ pub fn tie(command: &mut Command, on_parent_death: libc::c_int, own_group: bool)
     if own_group {
         command.process_group(0);
     }
-    #[cfg(target_os = "linux")]
-    let parent = std::process::id();
-    #[cfg(target_os = "linux")]
-    // SAFETY: the closure runs between fork and exec and makes system calls only, which is allowed
-    // there; it touches no memory of the parent and allocates none.
-    unsafe {
-        command.pre_exec(move || {
-            libc::prctl(libc::PR_SET_PDEATHSIG, on_parent_death);
-            // A parent that died before that call is not announced any more.
-            match std::os::unix::process::parent_id() == parent {
-                true => Ok(()),
-                false => Err(std::io::Error::from_raw_os_error(libc::ESRCH)),
-            }
-        });
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = on_parent_death;
+    tied::tie(command, on_parent_death);
 }
 
 /// The child that signals are passed to; 0 for none.
@@ -83,37 +72,93 @@ pub fn pass_signals(child: &Child, interrupt: libc::c_int, terminate: libc::c_in
 
 /// Waits for the child's end; signals are this program's own again afterwards.
 pub fn wait(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
-    let ended = wait_for_end(child);
+    let ended = tied::wait_for_end(child.id());
     forget();
     let status = ended.and_then(|()| child.wait());
     set_handlers(libc::SIG_DFL);
     status
 }
 
-/// Waits for the child's end and leaves its exit status, and with it its number, untouched.
-fn wait_for_end(child: &Child) -> std::io::Result<()> {
-    let mut information = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    let options = libc::WEXITED | libc::WNOWAIT;
-    loop {
-        // SAFETY: the call writes to `information` only, which is as large as it must be.
-        let status =
-            unsafe { libc::waitid(libc::P_PID, child.id(), information.as_mut_ptr(), options) };
-        if status == 0 {
-            return Ok(());
-        }
-        let error = std::io::Error::last_os_error();
-        match error.kind() {
-            std::io::ErrorKind::Interrupted => {}
-            // Its status was taken before.
-            _ if error.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
-            _ => return Err(error),
-        }
-    }
-}
-
 /// Ends the child that signals are passed to, as a request to end would.
 pub fn terminate() {
     send(libc::SIGTERM);
+}
+
+/// What a command prints.
+///
+/// # Errors
+///
+/// If it does not start, or if it ends with an error: then with what it said.
+pub fn output_of(command: &mut Command) -> Result<String> {
+    let program = command.get_program().display().to_string();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{program} did not start"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{program} ended with {}:\n{}", output.status, said.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The first line that a program prints about its version; `None` if it does not run.
+pub fn version(program: &str) -> Option<String> {
+    let text = output_of(Command::new(program).arg("--version")).ok()?;
+    Some(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Runs a command, gives each line that it prints to `listen`, and on failure ends with an error
+/// that carries the last lines.
+pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> {
+    let (reader, writer) = std::io::pipe()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
+        .spawn()
+        .with_context(|| format!("{} did not start", command.get_program().display()))?;
+    // The command keeps the pipe's writing end; without it gone, reading would never end.
+    drop(command);
+    let mut last = VecDeque::new();
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    // Cargo moves its progress bar with carriage returns.
+    while read_until_break(&mut reader, &mut line)? {
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        if !text.is_empty() {
+            listen(text);
+            if last.len() == 25 {
+                last.pop_front();
+            }
+            last.push_back(text.to_owned());
+        }
+        line.clear();
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        let lines: Vec<String> = last.into();
+        bail!("it ended with {status}:\n{}", lines.join("\n"));
+    }
+    Ok(())
+}
+
+fn read_until_break(reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool> {
+    loop {
+        let available = reader.fill_buf()?;
+        if available.is_empty() {
+            return Ok(!line.is_empty());
+        }
+        if let Some(end) = available.iter().position(|b| matches!(b, b'\n' | b'\r')) {
+            line.extend_from_slice(&available[..end]);
+            reader.consume(end + 1);
+            return Ok(true);
+        }
+        let count = available.len();
+        line.extend_from_slice(available);
+        reader.consume(count);
+    }
 }
 
 fn set_handlers(handler: libc::sighandler_t) {
@@ -127,6 +172,17 @@ fn set_handlers(handler: libc::sighandler_t) {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn a_failed_command_shows_its_last_words() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo one; printf 'two\\rthree\\n' >&2; exit 3"]);
+        let mut heard = Vec::new();
+        let error = follow(shell, |line| heard.push(line.to_owned())).unwrap_err();
+        assert_eq!(heard, ["one", "two", "three"]);
+        assert!(error.to_string().contains("three"));
+        assert!(error.to_string().contains('3'));
+    }
 
     /// While one thread waits for children, another one sends signals without pause. One that is
     /// sent to a child that has ended, but whose number is still its own, succeeds; one that is

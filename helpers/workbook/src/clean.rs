@@ -1,16 +1,14 @@
 //! `cargo workbook clean`: removes everything that the workbook made on this machine.
 
 use crate::cluster;
+use crate::disk::{self, disk_use};
 use crate::environment::Environment;
 use crate::kernel;
 use crate::layout::Layout;
 use crate::locks::{self, Lock};
-use crate::seed;
 use crate::ui::bytes;
 use anyhow::{Context, Result, bail};
-use std::collections::HashSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -37,7 +35,7 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
     if alive > 0 {
         bail!("{alive} kernel(s) are running; stop JupyterLab first, then run this again");
     }
-    if cluster::is_running(layout) {
+    if cluster::is_running(layout)? {
         bail!("a cluster is running; end it with Ctrl-C in its terminal, then run this again");
     }
     let mut freed = 0;
@@ -57,8 +55,7 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
 
 /// All locks, so that nothing starts while folders go; or who is at work.
 fn hold(layout: &Layout) -> Result<Vec<Lock>> {
-    let mut held = Vec::new();
-    for (lock, who) in [
+    let holders = [
         (
             locks::SETUP,
             "`cargo workbook` is setting up; wait for it or end it",
@@ -75,20 +72,16 @@ fn hold(layout: &Layout) -> Result<Vec<Lock>> {
             locks::OPEN,
             "JupyterLab or another `cargo workbook` is open; stop it with Ctrl-C in its terminal",
         ),
-    ] {
-        match locks::take(layout, lock)? {
-            Some(lock) => held.push(lock),
-            None => bail!("{who}, then run this again"),
-        }
-    }
-    Ok(held)
+    ];
+    let hold = |(lock, who)| {
+        let held = locks::take(layout, lock)?;
+        held.with_context(|| format!("{who}, then run this again"))
+    };
+    holders.into_iter().map(hold).collect()
 }
 
 fn everything(layout: &Layout) -> Result<u64> {
-    let environment = Environment {
-        prefix: layout.venv(),
-        conda: false,
-    };
+    let environment = Environment::of_the_workbook(layout.venv());
     let (venv, made) = (layout.venv(), layout.made());
     let mut freed = 0;
     if environment.is_ours(layout) {
@@ -117,29 +110,24 @@ fn everything(layout: &Layout) -> Result<u64> {
 
 fn all_but_the_environment(layout: &Layout) -> Result<u64> {
     let mut freed = 0;
-    for entry in fs::read_dir(layout.made())? {
-        let entry = entry?;
-        let kept = OF_THE_ENVIRONMENT
-            .iter()
-            .any(|name| entry.file_name() == *name);
-        if !kept {
-            freed += remove(&entry.path(), &entry.path())?;
-        }
+    for path in all_but(&layout.made(), &OF_THE_ENVIRONMENT) {
+        freed += remove(&path, &path)?;
     }
-    for entry in fs::read_dir(layout.stamps()).into_iter().flatten() {
-        let entry = entry?;
-        let kept = ["python", "kernel", "making"]
-            .iter()
-            .any(|name| entry.file_name() == *name);
-        if !kept {
-            fs::remove_file(entry.path())?;
-        }
+    for stamp in all_but(&layout.stamps(), &["python", "kernel", "making"]) {
+        fs::remove_file(stamp)?;
     }
     println!(
         "kept {} and the kernel program in it",
         layout.venv().display()
     );
     Ok(freed)
+}
+
+/// What lies in a folder under other names than these.
+fn all_but(folder: &Path, kept: &[&str]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let others = entries.filter(|entry| !kept.iter().any(|name| entry.file_name() == *name));
+    others.map(|entry| entry.path()).collect()
 }
 
 /// Removes a file or folder that is the workbook's, if it is there, and says so by the name that
@@ -150,41 +138,17 @@ fn remove(path: &Path, known_as: &Path) -> Result<u64> {
     };
     let size = disk_use(path);
     let error = || format!("{} cannot be removed", path.display());
-    if facts.is_symlink() {
-        let leads_to: Option<PathBuf> = fs::canonicalize(path).ok();
-        if let Some(folder) = leads_to.filter(|folder| folder.is_dir()) {
-            seed::remove(&folder)?;
-        }
-        fs::remove_file(path).with_context(error)?;
-    } else if facts.is_dir() {
-        seed::remove(path)?;
-    } else {
-        fs::remove_file(path).with_context(error)?;
+    if facts.is_symlink()
+        && let Some(folder) = fs::canonicalize(path).ok().filter(|folder| folder.is_dir())
+    {
+        disk::remove(&folder)?;
+    }
+    match facts.is_dir() {
+        true => disk::remove(path)?,
+        false => fs::remove_file(path).with_context(error)?,
     }
     println!("removed {} ({})", known_as.display(), bytes(size));
     Ok(size)
-}
-
-/// Bytes that a folder takes on disk; a file with several links counts once.
-pub fn disk_use(folder: &Path) -> u64 {
-    fn add(folder: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
-        let Ok(entries) = fs::read_dir(folder) else {
-            return 0;
-        };
-        let mut total = 0;
-        for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else {
-                continue;
-            };
-            if metadata.is_dir() {
-                total += add(&entry.path(), seen);
-            } else if seen.insert((metadata.dev(), metadata.ino())) {
-                total += metadata.blocks() * 512;
-            }
-        }
-        total
-    }
-    add(folder, &mut HashSet::new())
 }
 
 #[cfg(test)]

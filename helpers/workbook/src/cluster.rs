@@ -3,16 +3,18 @@
 //! They are a Cargo workspace of their own in `helpers/cluster`, because their hundreds of crates
 //! would otherwise weigh on everyone's first start.
 
-use crate::doctor::version;
+use crate::child::version;
+use crate::disk::{self, files_in};
 use crate::layout::Layout;
 use crate::locks;
-use crate::seed;
 use crate::setup;
+use crate::stamps;
 use crate::toolchain::Toolchain;
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
+use platform::locked;
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -105,12 +107,11 @@ pub fn ensure(layout: &Layout) -> Result<()> {
     // A lock of its own: this takes long, and everything else can go on meanwhile.
     let who = "another `cargo workbook setup --cluster` is building the cluster's programs";
     let _lock = locks::wait(layout, locks::CLUSTER, who)?;
-    fs::create_dir_all(layout.stamps())?;
     let toolchain = Toolchain::find()?;
     let key = key(layout, &toolchain)?;
-    if !are_built(layout) || !setup::is_done(layout, "cluster", &key) {
+    if !are_built(layout) || !stamps::is_done(layout, "cluster", &key) {
         build(layout, &toolchain)?;
-        setup::done(layout, "cluster", &key)?;
+        stamps::done(layout, "cluster", &key)?;
     }
     for tool in TOOLS {
         if let Err(mend) = tool_version(tool) {
@@ -122,7 +123,7 @@ pub fn ensure(layout: &Layout) -> Result<()> {
 
 /// The version of one of the [`TOOLS`], or how to install it.
 pub fn tool_version(tool: &str) -> std::result::Result<String, String> {
-    version(tool, &["--version"]).ok_or(format!(
+    version(tool).ok_or(format!(
         "not installed; `sudo apt install {tool}`, or `conda install -c conda-forge {tool}`"
     ))
 }
@@ -132,18 +133,14 @@ pub fn state(layout: &Layout) -> Option<bool> {
     are_built(layout).then(|| {
         Toolchain::find()
             .and_then(|toolchain| key(layout, &toolchain))
-            .is_ok_and(|key| setup::is_done(layout, "cluster", &key))
+            .is_ok_and(|key| stamps::is_done(layout, "cluster", &key))
     })
 }
 
 /// Whether a cluster runs: its supervisor holds the lock in its folder.
-pub fn is_running(layout: &Layout) -> bool {
-    let folders = fs::read_dir(layout.cluster().join("runs"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut locks = folders.filter_map(|folder| File::open(folder.path().join("lock")).ok());
-    locks.any(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+pub fn is_running(layout: &Layout) -> Result<bool> {
+    let runs = layout.cluster().join("runs");
+    Ok(!locked::sweep(&runs, |_, _| true)?.is_empty())
 }
 
 fn are_built(layout: &Layout) -> bool {
@@ -171,7 +168,9 @@ fn sources(layout: &Layout) -> Result<Vec<PathBuf>> {
     let mut files = vec![helpers.join("cluster/Cargo.lock")];
     for name in ["cluster", "platform", "xrays"] {
         files.push(helpers.join(name).join("Cargo.toml"));
-        seed::collect_files(&helpers.join(name).join("src"), &mut files)?;
+        for file in files_in(&helpers.join(name).join("src")) {
+            files.push(file?.into_path());
+        }
     }
     files.retain(|file| file.file_name() != Some(OsStr::new("tests.rs")));
     files.sort();
@@ -200,9 +199,9 @@ fn build(layout: &Layout, toolchain: &Toolchain) -> Result<()> {
     let bin = layout.cluster().join("bin");
     fs::create_dir_all(&bin)?;
     for program in PROGRAMS {
-        setup::install(&profiles.join("debug").join(program), &bin.join(program))?;
+        disk::install(&profiles.join("debug").join(program), &bin.join(program))?;
     }
-    seed::remove(&target)?;
+    disk::remove(&target)?;
     step.end();
     Ok(())
 }

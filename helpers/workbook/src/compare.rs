@@ -8,7 +8,8 @@
 use crate::environment::{self, Environment};
 use crate::layout::Layout;
 use crate::locks;
-use crate::setup;
+use crate::python::python;
+use crate::stamps;
 use crate::toolchain::settle_profile;
 use anyhow::{Context, Result, bail};
 use platform::names;
@@ -91,14 +92,14 @@ pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
     let _open = locks::share(layout, locks::OPEN)?;
     let environment = python_of_the_peers(layout)?;
     // As for a Python: it starts the one that it measures beside.
-    let mut command = environment::python(crate::this_program()?);
+    let mut command = python(std::env::current_exe()?);
     command
         .arg("measure")
         .arg(build(layout)?)
         .args([name, "--runs"])
         .arg(rounds.runs.to_string())
         .env(names::PYTHON, environment.python())
-        .env(names::PROGRAM, crate::this_program()?)
+        .env(names::PROGRAM, std::env::current_exe()?)
         .stdin(Stdio::null());
     if rounds.json {
         command.arg("--json").stdout(Stdio::piped());
@@ -182,12 +183,9 @@ fn function_in(object: &Path, symbol: &CStr) -> Result<Comparison> {
 fn python_of_the_peers(layout: &Layout) -> Result<Environment> {
     let who = "another `cargo workbook compare` installs Python's libraries";
     let _lock = locks::wait(layout, locks::COMPARE, who)?;
-    let environment = Environment {
-        prefix: layout.compare_venv(),
-        conda: false,
-    };
+    let environment = Environment::of_the_workbook(layout.compare_venv());
     let key = format!("{}\n{}", environment.prefix.display(), PACKAGES.join("\n"));
-    if environment.python().exists() && setup::is_done(layout, "compare", &key) {
+    if environment.python().exists() && stamps::is_done(layout, "compare", &key) {
         return Ok(environment);
     }
     environment::install(
@@ -196,6 +194,6 @@ fn python_of_the_peers(layout: &Layout) -> Result<Environment> {
         "Python's libraries, to compare with",
         &PACKAGES.map(str::to_owned),
     )?;
-    setup::done(layout, "compare", &key)?;
+    stamps::done(layout, "compare", &key)?;
     Ok(environment)
 }

@@ -1,16 +1,19 @@
 //! `cargo workbook doctor`: what is installed, what is missing, and the command that mends it.
 
-use crate::clean::disk_use;
+use crate::child::version;
 use crate::cluster;
+use crate::disk::disk_use;
 use crate::environment::{self, Environment};
 use crate::layout::Layout;
+use crate::python::{ask, find_python};
 use crate::seed;
-use crate::setup::{self, EVCXR_VERSION};
+use crate::setup::EVCXR_VERSION;
+use crate::stamps;
 use crate::toolchain::Toolchain;
 use crate::ui::bytes;
 use anyhow::Result;
 use platform::machine::machine;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 /// Settings that readers can change, with what each is when it is not set.
 const SETTINGS: [(&str, &str); 4] = [
@@ -40,75 +43,68 @@ pub fn doctor(layout: &Layout) -> Result<ExitCode> {
     print_cluster(layout);
     print_settings();
     print_disk(layout);
-    Ok(if missing == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(ExitCode::from(u8::from(missing > 0)))
 }
 
 /// Looks at each thing and gives `line` its name and either what it is or what mends it.
 fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) -> Result<()> {
     let toolchain = Toolchain::find();
+    let rust = toolchain.as_ref().map_err(|error| format!("{error:#}"));
     line(
         "Rust",
-        match &toolchain {
-            Ok(found) => Ok(format!("{} in {}", found.release(), found.bin.display())),
-            Err(error) => Err(error.to_string()),
-        },
+        rust.map(|found| format!("{} in {}", found.release(), found.bin.display())),
     );
     line(
         "C linker",
-        version("cc", &["--version"]).ok_or(
+        version("cc").ok_or(
             "missing; Debian and Ubuntu: `sudo apt install gcc`; macOS: `xcode-select --install`"
                 .into(),
         ),
     );
     let environment = Environment::choose(layout);
-    let setup = "missing; `cargo workbook setup` installs it";
-    if !environment.program("python").exists() {
+    // What is there, or that set-up brings it.
+    let made = |found: Option<String>| {
+        found.ok_or_else(|| "missing; `cargo workbook setup` installs it".to_owned())
+    };
+    if !environment.python().exists() {
         line(
             "Python",
-            environment::find_python()
+            find_python()
                 .map(|python| format!("{} (.venv is not made yet)", python.display()))
                 .map_err(|error| error.to_string()),
         );
     }
     for package in environment::requirements(layout)? {
         let name = environment::name_of(&package);
-        line(name, version_of(&environment, name).ok_or(setup.to_owned()));
+        line(name, made(version_of(&environment, name)));
     }
+    let which = match environment.conda {
+        true => "from conda",
+        false => EVCXR_VERSION,
+    };
+    let kernel = environment.evcxr().exists();
     line(
         "Rust kernel",
-        if environment.evcxr().exists() {
-            let which = if environment.conda {
-                "from conda".to_owned()
-            } else {
-                EVCXR_VERSION.to_owned()
-            };
-            Ok(format!("evcxr_jupyter {which}"))
-        } else {
-            Err(setup.to_owned())
-        },
+        made(kernel.then(|| format!("evcxr_jupyter {which}"))),
     );
+    let spec = environment.kernelspec();
+    let installed = spec.join("kernel.json").exists();
     line(
         "kernelspec",
-        if environment.kernelspec().join("kernel.json").exists() {
-            Ok(environment.kernelspec().display().to_string())
-        } else {
-            Err(setup.to_owned())
-        },
+        made(installed.then(|| spec.display().to_string())),
     );
+    let is_current = || {
+        let key = toolchain.and_then(|toolchain| seed::key(layout, &toolchain, &environment));
+        key.is_ok_and(|key| stamps::is_done(layout, "seed", &key.text()))
+    };
     line(
         "warm start",
-        match toolchain.and_then(|t| seed::key(layout, &t, &environment)) {
-            Ok(key) if layout.seed().exists() && setup::is_done(layout, "seed", &key.text()) => {
-                Ok(format!("ready ({})", bytes(disk_use(&layout.seed()))))
-            }
-            _ if layout.seed().exists() => {
+        match layout.seed().exists() {
+            true if is_current() => Ok(format!("ready ({})", bytes(disk_use(&layout.seed())))),
+            true => {
                 Err("out of date, so cells compile slowly; `cargo workbook setup` renews it".into())
             }
-            _ => {
+            false => {
                 Err("missing, so first cells take minutes; `cargo workbook setup` makes it".into())
             }
         },
@@ -169,28 +165,7 @@ fn print_disk(layout: &Layout) {
 
 fn version_of(environment: &Environment, package: &str) -> Option<String> {
     let question = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))";
-    let output = environment
-        .command()
-        .args(["-c", question, package])
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let version = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| version.trim().to_owned())
-}
-
-/// The first line that a program prints about its version; `None` if it does not run.
-pub fn version(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output
-        .status
-        .success()
-        .then(|| text.lines().next().unwrap_or_default().to_owned())
+    ask(environment.command(), question, [package]).ok()
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! JupyterLab and the Python packages, in `.venv` or in an active conda environment.
 
+use crate::child::follow;
 use crate::layout::Layout;
+use crate::python::{OLDEST_PYTHON, ask, find_python, python, works};
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
-use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
-use std::ffi::{OsStr, OsString};
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use yaml_rust2::YamlLoader;
@@ -22,9 +22,6 @@ const FROM_CONDA_ONLY: [&str; 7] = [
     "parallel",
     "redis-server",
 ];
-
-/// The oldest Python that the packages run on.
-const OLDEST_PYTHON: (u32, u32) = (3, 11);
 
 /// In an environment that the workbook has made, so that `clean` takes no other away.
 const MARK: &str = "made-by-the-workbook";
@@ -69,6 +66,14 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// One that the workbook makes, or has made.
+    pub fn of_the_workbook(prefix: PathBuf) -> Self {
+        Environment {
+            prefix,
+            conda: false,
+        }
+    }
+
     /// The active conda environment when it has JupyterLab and the kernel, otherwise `.venv`.
     ///
     /// An active conda environment without them (such as `base`) is left alone.
@@ -79,10 +84,7 @@ impl Environment {
                 conda: true,
             })
             .filter(|conda| conda.program("jupyter-lab").exists() && conda.evcxr().exists());
-        conda.unwrap_or_else(|| Environment {
-            prefix: layout.venv(),
-            conda: false,
-        })
+        conda.unwrap_or_else(|| Self::of_the_workbook(layout.venv()))
     }
 
     /// A program of this environment.
@@ -147,31 +149,6 @@ impl Environment {
     }
 }
 
-/// A command for any Python, in which nothing of the reader's shell decides what it imports
-/// (`PYTHONPATH`, `PYTHONHOME`, `PYTHONSTARTUP`, …), nor packages in the reader's home. Everything
-/// that starts a Python starts it by this.
-pub fn python(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(disturbs_python) {
-            command.env_remove(&name);
-        }
-    }
-    command.env("PYTHONNOUSERSITE", "1");
-    command
-}
-
-/// Whether a variable changes what a Python does. Where it puts compiled files may be a need of the
-/// machine, and changes nothing.
-pub fn disturbs_python(name: &str) -> bool {
-    const HARMLESS: [&str; 3] = [
-        "PYTHONDONTWRITEBYTECODE",
-        "PYTHONPYCACHEPREFIX",
-        "PYTHONUNBUFFERED",
-    ];
-    name.starts_with("PYTHON") && !HARMLESS.contains(&name) || name == "__PYVENV_LAUNCHER__"
-}
-
 /// The Python packages with their versions, as pip writes them, from `environment.yml`.
 pub fn requirements(layout: &Layout) -> Result<Vec<String>> {
     let path = layout.root.join("environment.yml");
@@ -196,70 +173,6 @@ fn requirements_of(text: &str) -> Result<Vec<String>> {
         }
     }
     Ok(packages)
-}
-
-/// A Python that can make the environment: 3.11 or newer.
-pub fn find_python() -> Result<PathBuf> {
-    find_python_in(&std::env::var_os("PATH").unwrap_or_default())
-}
-
-fn find_python_in(path: &OsStr) -> Result<PathBuf> {
-    // Its base where it is the Python of an environment: one of those may be about to be renewed.
-    const QUESTION: &str = "import sys; print(getattr(sys, '_base_executable', None) or sys.executable, *sys.version_info[:2], sep='\\n')";
-    let mut seen = Vec::new();
-    for candidate in python_candidates(path) {
-        let Ok(output) = python(&candidate)
-            .args(["-c", QUESTION])
-            .stdin(Stdio::null())
-            .output()
-        else {
-            continue;
-        };
-        let text = String::from_utf8_lossy(&output.stdout);
-        let lines: Vec<&str> = text.lines().collect();
-        let [executable, major, minor] = lines[..] else {
-            continue;
-        };
-        let version: (u32, u32) = (major.parse().unwrap_or(0), minor.parse().unwrap_or(0));
-        if version >= OLDEST_PYTHON {
-            return Ok(PathBuf::from(executable));
-        }
-        seen.push(format!("{} is {major}.{minor}", candidate.display()));
-    }
-    if seen.is_empty() {
-        bail!(
-            "Python was not found; install Python 3.11 or newer (Debian and Ubuntu: `sudo apt install python3 python3-venv`; macOS: `brew install python`)"
-        );
-    }
-    bail!(
-        "the workbook needs Python 3.11 or newer, and {}; install a newer one and run this again",
-        seen.join(", ")
-    );
-}
-
-/// The programs in `PATH` that may be a Python: the plain names first, which the reader means, then
-/// every `python3.N`, the newest first.
-fn python_candidates(path: &OsStr) -> Vec<PathBuf> {
-    let folders: Vec<PathBuf> = std::env::split_paths(path)
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .collect();
-    let mut candidates = Vec::new();
-    for name in ["python3", "python"] {
-        let programs = folders.iter().map(|folder| folder.join(name));
-        candidates.extend(programs.filter(|program| program.is_file()));
-    }
-    let mut versions = Vec::new();
-    for entry in folders.iter().flat_map(fs::read_dir).flatten().flatten() {
-        let name = entry.file_name();
-        let minor = name.to_str().and_then(|name| name.strip_prefix("python3."));
-        if let Some(minor) = minor.and_then(|minor| minor.parse::<u32>().ok()) {
-            versions.push((Reverse(minor), entry.path()));
-        }
-    }
-    // By version only: of two alike the one that comes first in PATH is meant.
-    versions.sort_by_key(|(minor, _)| *minor);
-    candidates.extend(versions.into_iter().map(|(_, program)| program));
-    candidates
 }
 
 /// Kernel programs that the reader has already: in `PATH`, and where `cargo install` puts programs.
@@ -372,85 +285,28 @@ fn without_pips_variables(environment: &Environment) -> Command {
     command
 }
 
-/// What stays of the reader's configuration files for pip, as variables: pip itself is asked, as it
-/// knows where they are and which of them wins. What the shell sets comes before them.
+/// What stays of the reader's configuration files for pip, as variables.
 fn pip_settings(environment: &Environment) -> Result<HashMap<String, String>> {
-    // Each line is `install.index-url='…'`, the value as Python writes it.
-    const QUESTION: &str = "
-import ast, json, subprocess, sys
-run = subprocess.run([sys.executable, '-m', 'pip', 'config', 'list'], capture_output=True, text=True)
-if run.returncode:
-    sys.exit(run.stderr)
-found = {}
-for line in run.stdout.splitlines():
-    name, _, value = line.partition('=')
-    section, _, key = name.rpartition('.')
-    if section in ('global', 'install'):
-        found.setdefault(section, {})[key.replace('_', '-')] = str(ast.literal_eval(value))
-print(json.dumps(found.get('global', {}) | found.get('install', {})))
-";
-    let output = without_pips_variables(environment)
-        .args(["-c", QUESTION])
-        .stdin(Stdio::null())
-        .output()
-        .context("Python did not start")?;
-    if !output.status.success() {
-        bail!(
-            "pip cannot read its configuration:\n{}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    let all: HashMap<String, String> =
-        serde_json::from_slice(&output.stdout).context("pip's configuration is not as expected")?;
-    Ok(all
-        .into_iter()
-        .filter(|(name, _)| PIP_KEPT.contains(&name.as_str()))
-        .map(|(name, value)| {
-            (
-                format!("PIP_{}", name.to_uppercase().replace('-', "_")),
-                value,
-            )
-        })
-        .filter(|(name, _)| std::env::var_os(name).is_none())
-        .collect())
+    let script = include_str!("pip_settings.py");
+    let settings = ask(without_pips_variables(environment), script, PIP_KEPT)
+        .context("pip cannot read its configuration")?;
+    serde_json::from_str(&settings).context("pip's configuration is not as expected")
 }
 
 /// Imports each package and looks where it came from: an installation that went elsewhere, or that
 /// does not work on this machine, must not count as done.
 fn try_packages(environment: &Environment, packages: &[String]) -> Result<()> {
-    const QUESTION: &str = "
-import importlib, importlib.metadata as metadata, os, sys
-inside = os.path.realpath(sys.prefix) + os.sep
-modules = {}
-for module, names in metadata.packages_distributions().items():
-    for name in names:
-        modules.setdefault(name.lower().replace('_', '-'), []).append(module)
-for name in sys.argv[1:]:
-    try:
-        place = os.path.realpath(metadata.distribution(name).locate_file(''))
-        if not (place + os.sep).startswith(inside):
-            raise ImportError('it is in ' + place)
-        for module in modules.get(name.lower().replace('_', '-'), []):
-            if module.isidentifier() and not module.startswith('_'):
-                importlib.import_module(module)
-    except Exception as error:
-        print(f'{name}: {type(error).__name__}: {error}')
-";
-    let output = environment
-        .command()
-        .args(["-c", QUESTION])
-        .args(packages.iter().map(|package| name_of(package)))
-        .stdin(Stdio::null())
-        .output()
-        .context("Python did not start")?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() || !said.trim().is_empty() {
+    let names = packages.iter().map(|package| name_of(package));
+    let wrong = ask(
+        environment.command(),
+        include_str!("try_packages.py"),
+        names,
+    );
+    let wrong = wrong.unwrap_or_else(|error| format!("{error:#}"));
+    if !wrong.is_empty() {
         bail!(
-            "pip is done, but not all packages can be used from {} ({}):\n{}{}",
-            environment.prefix.display(),
-            output.status,
-            said,
-            String::from_utf8_lossy(&output.stderr)
+            "pip is done, but not all packages can be used from {}:\n{wrong}",
+            environment.prefix.display()
         );
     }
     Ok(())
@@ -470,70 +326,6 @@ fn venv_advice(python: &Path, failed: &std::process::Output) -> String {
         return "this Python comes without its `venv` module; install it (Debian and Ubuntu: `sudo apt install python3-venv`) and run this again".to_owned();
     }
     format!("{} -m venv failed:\n{}", python.display(), said.trim())
-}
-
-/// Whether a Python runs a statement without an error.
-pub fn works(program: &Path, statement: &str) -> bool {
-    python(program)
-        .args(["-P", "-c", statement])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// Runs a command, gives each line that it prints to `listen`, and on failure ends with an error
-/// that carries the last lines.
-pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> {
-    let (reader, writer) = std::io::pipe()?;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer)
-        .spawn()
-        .with_context(|| format!("{} did not start", command.get_program().display()))?;
-    // The command keeps the pipe's writing end; without it gone, reading would never end.
-    drop(command);
-    let mut last = VecDeque::new();
-    let mut reader = BufReader::new(reader);
-    let mut line = Vec::new();
-    // Cargo moves its progress bar with carriage returns.
-    while read_until_break(&mut reader, &mut line)? {
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end();
-        if !text.is_empty() {
-            listen(text);
-            if last.len() == 25 {
-                last.pop_front();
-            }
-            last.push_back(text.to_owned());
-        }
-        line.clear();
-    }
-    let status = child.wait()?;
-    if !status.success() {
-        let lines: Vec<String> = last.into();
-        bail!("it ended with {status}:\n{}", lines.join("\n"));
-    }
-    Ok(())
-}
-
-fn read_until_break(reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool> {
-    loop {
-        let available = reader.fill_buf()?;
-        if available.is_empty() {
-            return Ok(!line.is_empty());
-        }
-        if let Some(end) = available.iter().position(|b| matches!(b, b'\n' | b'\r')) {
-            line.extend_from_slice(&available[..end]);
-            reader.consume(end + 1);
-            return Ok(true);
-        }
-        let count = available.len();
-        line.extend_from_slice(available);
-        reader.consume(count);
-    }
 }
 
 #[cfg(test)]
@@ -563,57 +355,6 @@ mod tests {
         assert!(requirements_of("dependencies:\n  - pip:\n    - numpy\n").is_err());
     }
 
-    /// An executable file that answers as a Python of that version would.
-    fn fake_python(folder: &Path, name: &str, version: &str) {
-        let program = folder.join(name);
-        let answer = format!("#!/bin/sh\necho \"$0\"; echo {version} | tr . '\\n'\n");
-        fs::write(&program, answer).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&program, mode).unwrap();
-    }
-
-    #[test]
-    fn any_python_that_is_new_enough_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let found = || find_python_in(folder.path().as_os_str());
-        assert!(found().unwrap_err().to_string().contains("was not found"));
-        fake_python(folder.path(), "python3", "3.9");
-        let error = found().unwrap_err().to_string();
-        assert!(
-            error.contains("3.11 or newer") && error.contains("is 3.9"),
-            "{error}"
-        );
-        for name in [
-            "python3.14",
-            "python3.14-config",
-            "python3.14t",
-            "python3.9",
-        ] {
-            fake_python(folder.path(), name, "3.14");
-        }
-        assert_eq!(found().unwrap(), folder.path().join("python3.14"));
-        fake_python(folder.path(), "python3.127", "3.127");
-        assert_eq!(found().unwrap(), folder.path().join("python3.127"));
-        fake_python(folder.path(), "python3", "3.12");
-        assert_eq!(found().unwrap(), folder.path().join("python3"));
-    }
-
-    #[test]
-    fn the_readers_python_settings_are_dropped_and_harmless_ones_stay() {
-        for name in [
-            "PYTHONPATH",
-            "PYTHONHOME",
-            "PYTHONSTARTUP",
-            "PYTHONUSERBASE",
-            "PYTHONWARNINGS",
-        ] {
-            assert!(disturbs_python(name), "{name}");
-        }
-        for name in ["PYTHONDONTWRITEBYTECODE", "PATH", "PYENV_VERSION"] {
-            assert!(!disturbs_python(name), "{name}");
-        }
-    }
-
     #[test]
     fn the_workbooks_kernel_comes_before_that_of_jupyter_path() {
         let environment = Environment {
@@ -639,10 +380,7 @@ mod tests {
         let layout = Layout {
             root: folder.path().to_owned(),
         };
-        let environment = Environment {
-            prefix: layout.venv(),
-            conda: false,
-        };
+        let environment = Environment::of_the_workbook(layout.venv());
         fs::create_dir(layout.venv()).unwrap();
         fs::write(layout.venv().join("mine"), "").unwrap();
         let error = make(&layout, &environment).unwrap_err().to_string();
@@ -663,10 +401,7 @@ mod tests {
         let layout = Layout {
             root: folder.path().to_owned(),
         };
-        let environment = Environment {
-            prefix: layout.venv(),
-            conda: false,
-        };
+        let environment = Environment::of_the_workbook(layout.venv());
         make(&layout, &environment).unwrap();
         try_packages(&environment, &["pip>=1".to_owned()]).unwrap();
         let absent = try_packages(&environment, &["numpy>=2".to_owned()]);
@@ -717,10 +452,7 @@ with zipfile.ZipFile(sys.argv[1] + '/tiny-1-py3-none-any.whl', 'w') as wheel:
             let layout = Layout {
                 root: folder.into(),
             };
-            let environment = Environment {
-                prefix: layout.venv(),
-                conda: false,
-            };
+            let environment = Environment::of_the_workbook(layout.venv());
             install(&layout, &environment, "a test", &["tiny>=1".to_owned()]).unwrap();
             assert!(works(&environment.python(), "import tiny"));
             return;
@@ -781,17 +513,6 @@ with zipfile.ZipFile(sys.argv[1] + '/tiny-1-py3-none-any.whl', 'w') as wheel:
             }
         }
         found
-    }
-
-    #[test]
-    fn a_failed_command_shows_its_last_words() {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "echo one; printf 'two\\rthree\\n' >&2; exit 3"]);
-        let mut heard = Vec::new();
-        let error = follow(shell, |line| heard.push(line.to_owned())).unwrap_err();
-        assert_eq!(heard, ["one", "two", "three"]);
-        assert!(error.to_string().contains("three"));
-        assert!(error.to_string().contains('3'));
     }
 
     #[test]

@@ -5,13 +5,14 @@
 //! ends, or whoever started it is gone, the folder and every process of the kernel go too.
 
 use crate::child;
-use crate::home::{self, Home};
+use crate::disk::remove;
 use crate::layout::Layout;
 use crate::locks;
-use crate::seed;
+use crate::project::{CELLS, link_copy};
 use crate::toolchain::{Toolchain, clean_environment};
 use crate::verdict::strip_colours;
 use anyhow::{Context, Result};
+use platform::locked::{self, Locked};
 use platform::names;
 use platform::no_proxy::without_proxy;
 use std::fs::{self, File};
@@ -57,7 +58,7 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let name = format!("{}-{}", std::process::id(), now.as_nanos());
-    let home = Home::make(&layout.kernels(), &name)?;
+    let home = Locked::make(&layout.kernels(), &name)?;
     let folder = match std::env::var_os(FOLDER_VARIABLE) {
         Some(chosen) => PathBuf::from(chosen),
         None => {
@@ -81,11 +82,11 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         // A cell lies one folder higher than where rustc put it, so the way to the standard library
         // that rustc wrote into it leads astray, unless it goes up to `/`. Nothing else is there.
         .env(LIBRARY_PATH, toolchain.libraries())
-        .env("RUSTC_WORKSPACE_WRAPPER", crate::this_program()?)
-        .env("EVCXR_TMPDIR", folder.join(seed::CELLS))
+        .env("RUSTC_WORKSPACE_WRAPPER", std::env::current_exe()?)
+        .env("EVCXR_TMPDIR", folder.join(CELLS))
         .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
         .env(names::PYTHON, arguments.evcxr.with_file_name("python"))
-        .env(names::PROGRAM, crate::this_program()?)
+        .env(names::PROGRAM, std::env::current_exe()?)
         .env(names::SCRATCH, home.folder.join("scratch"));
     // The servers of the chapters are on this machine, which no proxy can reach.
     command.envs(without_proxy(|name| std::env::var(name).ok()));
@@ -111,32 +112,28 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     }
     drop(home);
     end_process_group();
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(ExitCode::from(u8::from(!status.success())))
 }
 
 /// Copies the seed, if there is one. A setup may replace it at this very moment, so a copy that
 /// went wrong is made again.
 fn copy_seed(layout: &Layout, copy: &Path) -> Result<()> {
-    for _ in 0..20 {
-        if !layout.seed().exists() {
+    let which = || fs::metadata(layout.seed()).map(|seed| seed.ino()).ok();
+    for attempt in 1.. {
+        let Some(before) = which() else {
+            break;
+        };
+        let copied = link_copy(&layout.seed(), copy);
+        if copied.is_ok() && which() == Some(before) {
             break;
         }
-        let which = || fs::metadata(layout.seed()).map(|seed| seed.ino()).ok();
-        let before = which();
-        if seed::link_copy(&layout.seed(), copy).is_ok() && which() == before {
-            return Ok(());
+        // No reader of the seed is disturbed for so long: then there is another reason.
+        if attempt > 20 {
+            return copied;
         }
         // What is there already are links to the old seed's files, never to be written to.
-        seed::remove(copy)?;
+        remove(copy)?;
         std::thread::sleep(Duration::from_millis(250));
-    }
-    if layout.seed().exists() {
-        // Once more, for the reason: no reader of the seed is disturbed for so long.
-        return seed::link_copy(&layout.seed(), copy);
     }
     Ok(())
 }
@@ -159,7 +156,7 @@ fn last_words(log: &str, status: ExitStatus) -> String {
 
 /// Removes the folders of kernels that were killed. Returns how many kernels are alive.
 pub fn sweep(layout: &Layout) -> Result<usize> {
-    home::sweep(&layout.kernels())
+    Ok(locked::sweep(&layout.kernels(), |_, _| true)?.len())
 }
 
 /// Ends the kernel when the process that started it is gone: a killed JupyterLab must not leave

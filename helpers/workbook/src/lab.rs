@@ -3,9 +3,9 @@
 use crate::chapter::name_of;
 use crate::child;
 use crate::kernel;
-use crate::layout::Layout;
+use crate::layout::{Layout, user};
 use crate::locks;
-use crate::run;
+use crate::notebooks::chapters;
 use crate::setup;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
     let environment = setup::ensure(layout)?;
     let runtime = layout.made().join("jupyter-runtime");
     fs::create_dir_all(&runtime)?;
-    let first = run::chapters(layout)?
+    let first = chapters(layout)?
         .first()
         .map(|chapter| format!("/lab/tree/{}", name_of(chapter)))
         .unwrap_or_else(|| "/lab".to_owned());
@@ -51,7 +51,8 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
     if let Some(own) = readers_settings() {
         command.env("JUPYTERLAB_SETTINGS_DIR", own);
     }
-    if is_root() {
+    // Of root it wants to hear that this is meant.
+    if user() == 0 {
         command.arg("--allow-root");
     }
     let browser = has_browser();
@@ -192,11 +193,6 @@ fn listening(file: &Path, since: SystemTime) -> Option<(String, String)> {
     let port = u16::try_from(info["port"].as_u64()?).ok()?;
     TcpStream::connect((text("hostname")?, port)).ok()?;
     Some((text("url")?, text("token")?))
-}
-
-fn is_root() -> bool {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    unsafe { libc::geteuid() == 0 }
 }
 
 /// Whether a browser can open here: on Linux that takes a display (or WSL's bridge to Windows).

@@ -170,7 +170,7 @@ impl Layout {
         })
     }
 
-    /// What each setup step was done for; see [`crate::setup`].
+    /// What each setup step was done for; see [`crate::stamps`].
     pub fn stamps(&self) -> PathBuf {
         self.made().join("stamps")
     }
@@ -201,7 +201,8 @@ fn is_one_word(path: &Path) -> bool {
         .is_some_and(|path| !path.contains(|c: char| c.is_whitespace() || c.is_control()))
 }
 
-fn user() -> u32 {
+/// This user's number.
+pub fn user() -> u32 {
     // SAFETY: geteuid has no preconditions and cannot fail.
     unsafe { libc::geteuid() }
 }

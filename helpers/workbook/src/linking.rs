@@ -46,15 +46,11 @@ fn additions(arguments: &[OsString]) -> Vec<OsString> {
     let Some((folder, name)) = shared.and_then(|so| so.parent().zip(so.file_name())) else {
         return Vec::new();
     };
-    let argument = |start: &str, end: &OsStr| {
-        let mut argument = OsString::from(start);
-        argument.push(end);
-        argument
-    };
+    let named = |start: &str, end: &OsStr| [OsStr::new(start), end].into_iter().collect();
     vec![
         "-Clink-arg=-Wl,--no-as-needed".into(),
-        argument("-Clink-arg=-L", folder.as_os_str()),
-        argument("-Clink-arg=-l:", name),
+        named("-Clink-arg=-L", folder.as_os_str()),
+        named("-Clink-arg=-l:", name),
         "-Clink-arg=-Wl,--as-needed".into(),
     ]
 }

@@ -11,11 +11,10 @@
 //! `clean` needs all four. The system lets go of a lock however its holder ends.
 
 use crate::layout::Layout;
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Result};
+use platform::locked::{is_at, no_lock};
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 /// See the table above.
 pub const SETUP: &str = "setup.lock";
@@ -43,14 +42,7 @@ pub fn wait(layout: &Layout, name: &str, who: &str) -> Result<Lock> {
         return Ok(lock);
     }
     println!("{who}; waiting for it");
-    loop {
-        let lock = attempt(layout, name, |file| {
-            file.lock().map_err(TryLockError::Error)
-        })?;
-        if let Some(lock) = lock {
-            return Ok(lock);
-        }
-    }
+    wait_by(layout, name, File::lock)
 }
 
 /// Takes a lock alone, unless another process holds it: then `None`.
@@ -69,10 +61,12 @@ pub fn take(layout: &Layout, name: &str) -> Result<Option<Lock>> {
 ///
 /// If the file cannot be made, or the file system has no locks.
 pub fn share(layout: &Layout, name: &str) -> Result<Lock> {
+    wait_by(layout, name, File::lock_shared)
+}
+
+fn wait_by(layout: &Layout, name: &str, lock: fn(&File) -> io::Result<()>) -> Result<Lock> {
     loop {
-        let lock = attempt(layout, name, |file| {
-            file.lock_shared().map_err(TryLockError::Error)
-        })?;
+        let lock = attempt(layout, name, |file| lock(file).map_err(TryLockError::Error))?;
         if let Some(lock) = lock {
             return Ok(lock);
         }
@@ -104,31 +98,12 @@ fn attempt(
     match lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(error)) => return Err(no_lock(&path, error)),
+        Err(TryLockError::Error(error)) => return Err(no_lock(&path, error).into()),
     }
-    let held = file.metadata()?;
-    let there =
-        fs::metadata(&path).is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino()));
-    match there {
+    match is_at(&file, &path) {
         true => Ok(Some(Lock { _file: file })),
         false => attempt(layout, name, lock),
     }
-}
-
-/// Why a file cannot be locked, and what to do.
-pub fn no_lock(path: &Path, error: io::Error) -> Error {
-    // What systems answer on file systems without locks, such as some network drives.
-    let without = [libc::ENOSYS, libc::ENOTSUP, libc::EOPNOTSUPP, libc::ENOLCK];
-    let advice = match error.raw_os_error() {
-        Some(code) if without.contains(&code) => {
-            "this file system has no locks, which keep two commands from disturbing each other; move the workbook to a disk of this machine"
-        }
-        _ => "if the workbook lies on a network drive, move it to a disk of this machine",
-    };
-    Error::msg(format!(
-        "{} cannot be locked ({error}): {advice}",
-        path.display()
-    ))
 }
 
 #[cfg(test)]
@@ -178,15 +153,5 @@ mod tests {
         let lock = waiter.join().unwrap();
         assert!(take(&layout, SETUP).unwrap().is_none());
         drop(lock);
-    }
-
-    #[test]
-    fn a_file_system_without_locks_is_named_with_the_remedy() {
-        for code in [libc::ENOSYS, libc::ENOLCK, libc::EOPNOTSUPP] {
-            let error = io::Error::from_raw_os_error(code);
-            let said = no_lock(Path::new("/net/w/setup.lock"), error).to_string();
-            assert!(said.contains("/net/w/setup.lock"), "{said}");
-            assert!(said.contains("move the workbook to a disk"), "{said}");
-        }
     }
 }

@@ -5,17 +5,21 @@
 //! | [`layout`] | where everything is |
 //! | [`place`] | whether it can work in that folder |
 //! | [`locks`] | who does what at the moment |
+//! | [`python`] | any Python: finding one, starting one |
 //! | [`environment`] | JupyterLab and the Python packages, in `.venv` or a conda environment |
 //! | [`toolchain`] | which Rust compiles the cells, in which clean environment |
-//! | [`seed`] | the compiled dependencies that every kernel starts from |
+//! | [`project`] | the Cargo project in which a kernel compiles its cells |
+//! | [`seed`] | such a project with all dependencies compiled, which every kernel starts from |
+//! | [`execute`] | executes notebooks, and says how each cell went |
 //! | [`kernel`] | starts one kernel on its own copy of the seed, and tidies up after it |
+//! | [`stamps`] | what each step of the set-up was last done for |
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`cluster`] | the programs of chapter 07, built apart |
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
-//! | [`chapter`] | which files are chapters |
+//! | [`chapter`], [`notebooks`] | which files are chapters, and which of them a reader means |
+//! | [`disk`] | removing, copying and counting files |
 //! | [`linking`] | links every cell with helpers |
-//! | [`home`] | folders that are in use while their lock is held |
-//! | [`child`] | a process that never outlives this one |
+//! | [`child`] | processes: one that never outlives this one, some that are listened to |
 //! | [`outlet`] | between the process of the cells and the kernel: no output is lost |
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress and tables on the terminal |
@@ -25,27 +29,31 @@ mod child;
 mod clean;
 mod cluster;
 mod compare;
+mod disk;
 mod doctor;
 mod environment;
-mod home;
+mod execute;
 mod kernel;
 mod lab;
 mod layout;
 mod linking;
 mod locks;
+mod notebooks;
 mod outlet;
 mod place;
+mod project;
+mod python;
 mod reset;
 mod run;
 mod seed;
 mod setup;
+mod stamps;
 mod toolchain;
 mod ui;
 mod verdict;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Parallel and asynchronous data processing, in Rust, in Jupyter.
@@ -147,6 +155,12 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<ExitCode> {
+    if prints_only(cli.command.as_ref()) {
+        // What nobody reads any more, as in `cargo workbook doctor | head -1`, ends this program
+        // quietly.
+        // SAFETY: SIG_DFL is a valid disposition, and no other thread runs yet.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
     let layout = layout::Layout::of_this_workbook();
     place::check(&layout.root)?;
     match cli.command {
@@ -177,7 +191,17 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// The program that Jupyter starts: this one, at a place that `cargo clean` does not touch.
-fn this_program() -> Result<PathBuf> {
-    Ok(std::env::current_exe()?)
+/// Whether a command only prints for the reader. The others also write to pipes and sockets, and have
+/// to see it as an error when nobody reads there; Rust's own start sees to that.
+fn prints_only(command: Option<&Command>) -> bool {
+    !matches!(
+        command,
+        Some(
+            Command::Kernel(_)
+                | Command::Measure(_)
+                | Command::Worker
+                | Command::Outlet(_)
+                | Command::WeatherServer
+        )
+    )
 }

@@ -13,6 +13,7 @@
 //! buffer.
 
 use anyhow::{Context, Result};
+use platform::child::set_nonblocking;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
@@ -58,7 +59,7 @@ pub fn serve(arguments: &Arguments) -> Result<ExitCode> {
         )
     };
     for descriptor in [output.as_raw_fd(), errors.as_raw_fd()] {
-        without_waiting(descriptor).context("the process' output cannot be read")?;
+        set_nonblocking(descriptor).context("the process' output cannot be read")?;
     }
     let watched = control.try_clone()?;
     std::thread::spawn(move || end_with(watched));
@@ -403,20 +404,6 @@ fn end_with(mut control: UnixStream) {
     std::process::exit(0);
 }
 
-/// Makes reading from a descriptor return at once when there is nothing to read.
-fn without_waiting(descriptor: RawFd) -> io::Result<()> {
-    // SAFETY: these calls only read and set the descriptor's flags.
-    let set = unsafe {
-        let flags = libc::fcntl(descriptor, libc::F_GETFL);
-        flags >= 0 && libc::fcntl(descriptor, libc::F_SETFL, flags | libc::O_NONBLOCK) >= 0
-    };
-    if set {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,7 +439,7 @@ mod tests {
     #[test]
     fn lines_come_whole_and_as_utf8() {
         let (reader, mut writer) = io::pipe().unwrap();
-        without_waiting(reader.as_raw_fd()).unwrap();
+        set_nonblocking(reader.as_raw_fd()).unwrap();
         let mut source = Source::new(File::from(std::os::fd::OwnedFd::from(reader)));
         source.read();
         assert!(source.lines().is_empty());

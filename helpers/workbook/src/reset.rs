@@ -2,8 +2,9 @@
 
 use crate::chapter::{is_chapter, name_of};
 use crate::layout::Layout;
-use crate::run::{chapters, named_like};
+use crate::notebooks::{chapters, named_like};
 use anyhow::{Context, Result, bail};
+use platform::paths::write_whole;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -27,11 +28,8 @@ pub fn reset(layout: &Layout, named: &[String]) -> Result<ExitCode> {
             continue;
         };
         let existing = match fs::read(&chapter) {
-            Ok(edited) => Some(edited),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                return Err(error).with_context(|| format!("{} cannot be read", chapter.display()));
-            }
+            read => Some(read.with_context(|| format!("{} cannot be read", chapter.display()))?),
         };
         if existing.as_ref() == Some(&published) {
             if !named.is_empty() {
@@ -94,13 +92,11 @@ fn choose(layout: &Layout, commit: &str, named: &[String]) -> Result<Vec<String>
     Ok(found)
 }
 
-/// Writes a chapter aside and renames it: a full disk must not leave half a notebook.
+/// Writes a chapter as a whole: a full disk must not leave half a notebook.
 fn put(chapter: &Path, content: &[u8]) -> Result<()> {
     let folder = chapter.parent().context("a chapter lies in a folder")?;
-    fs::create_dir_all(folder)?;
-    let aside = folder.join(format!(".{}.{}.part", name_of(chapter), std::process::id()));
-    fs::write(&aside, content)
-        .and_then(|()| fs::rename(&aside, chapter))
+    fs::create_dir_all(folder)
+        .and_then(|()| write_whole(chapter, content))
         .with_context(|| {
             format!(
                 "{} cannot be written (is the disk full?)",
@@ -171,20 +167,15 @@ fn git(layout: &Layout, arguments: &[&str]) -> Result<std::result::Result<Vec<u8
 /// Writes the edited chapter to a new file beside the chapter.
 fn keep_beside(chapter: &Path, edited: &[u8]) -> Result<PathBuf> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    for n in 0.. {
-        let path = chapter.with_extension(format!("edited-{}.ipynb", seconds + n));
-        match File::options().write(true).create_new(true).open(&path) {
-            Ok(mut file) => {
-                file.write_all(edited).with_context(|| {
-                    format!("{} cannot be written (is the disk full?)", path.display())
-                })?;
-                return Ok(path);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("{} cannot be made", path.display()));
-            }
-        }
+    let names = (0..).map(|n| chapter.with_extension(format!("edited-{}.ipynb", seconds + n)));
+    for path in names {
+        let mut file = match File::create_new(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            made => made.with_context(|| format!("{} cannot be made", path.display()))?,
+        };
+        file.write_all(edited)
+            .with_context(|| format!("{} cannot be written (is the disk full?)", path.display()))?;
+        return Ok(path);
     }
     bail!("no free name beside the chapter")
 }

@@ -297,7 +297,7 @@ def main():
             os._exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
-    if "output" in run.request:
+    if run.request.get("output"):
         run.write(run.request["output"])
     tell("end")
 

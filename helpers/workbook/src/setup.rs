@@ -1,19 +1,22 @@
 //! The steps that make the workbook ready, each skipped when it is done.
 //!
 //! A step is done when its product is there and its stamp holds the key of what it would be made
-//! from today. A step writes its stamp last, so an interrupted one is taken up again.
+//! from today.
 
+use crate::child::follow;
+use crate::disk::{install, remove, write_if_new};
 use crate::environment::{self, Environment};
 use crate::layout::Layout;
 use crate::locks;
+use crate::python::ask;
 use crate::seed;
-use crate::this_program;
+use crate::stamps::{self, done, is_done};
 use crate::toolchain::{Toolchain, clean_environment, settle_build};
 use crate::ui::Step;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// The kernel's version that the workbook is tested with.
 pub const EVCXR_VERSION: &str = "0.22.0";
@@ -22,8 +25,6 @@ pub const EVCXR_VERSION: &str = "0.22.0";
 pub fn ensure(layout: &Layout) -> Result<Environment> {
     let who = "another `cargo workbook` is setting up";
     let _lock = locks::wait(layout, locks::SETUP, who)?;
-    fs::create_dir_all(layout.stamps())
-        .with_context(|| format!("{} cannot be made", layout.stamps().display()))?;
     let toolchain = Toolchain::find()?;
     let environment = Environment::choose(layout);
     if !environment.conda {
@@ -34,21 +35,11 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     settings(layout, &environment)?;
     let key = seed::key(layout, &toolchain, &environment)?;
     if !layout.seed().exists() || !is_done(layout, "seed", &key.text()) {
-        let old = fs::read_to_string(layout.stamps().join("seed")).unwrap_or_default();
+        let old = stamps::last(layout, "seed");
         seed::build(layout, &toolchain, &environment, &key, &old)?;
         done(layout, "seed", &key.text())?;
     }
     Ok(environment)
-}
-
-/// Whether a step was last done for `key`.
-pub fn is_done(layout: &Layout, step: &str, key: &str) -> bool {
-    fs::read_to_string(layout.stamps().join(step)).is_ok_and(|stamp| stamp == key)
-}
-
-/// Writes a step's stamp.
-pub fn done(layout: &Layout, step: &str, key: &str) -> Result<()> {
-    fs::write(layout.stamps().join(step), key).context("the disk may be full")
 }
 
 fn python_packages(layout: &Layout, environment: &Environment) -> Result<()> {
@@ -105,7 +96,7 @@ fn kernel_program(layout: &Layout, environment: &Environment, toolchain: &Toolch
         .arg("--root")
         .arg(&environment.prefix);
     build_with(cargo, layout, toolchain, &build, &step, "the kernel")?;
-    seed::remove(&build)?;
+    remove(&build)?;
     step.end();
     done(layout, "kernel", &key)
 }
@@ -117,48 +108,10 @@ fn version_of_kernel(
     toolchain: &Toolchain,
     program: &Path,
 ) -> Option<String> {
-    const QUESTION: &str = "
-import os, signal, subprocess, sys, tempfile, time
-from jupyter_client import BlockingKernelClient, write_connection_file
-with tempfile.TemporaryDirectory() as folder:
-    file, _ = write_connection_file(os.path.join(folder, 'connection.json'))
-    environment = dict(os.environ, EVCXR_TMPDIR=folder, EVCXR_CONFIG_DIR=folder)
-    kernel = subprocess.Popen(
-        [sys.argv[1], '--control_file', file], env=environment, cwd=folder, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        client = BlockingKernelClient(connection_file=file)
-        client.load_connection_file()
-        client.start_channels()
-        deadline = time.monotonic() + 120
-        content = None
-        while content is None and kernel.poll() is None and time.monotonic() < deadline:
-            try:
-                content = client.kernel_info(reply=True, timeout=3)['content']
-            except TimeoutError:
-                pass
-        if content and content['implementation'] == 'evcxr_jupyter':
-            print(content['implementation_version'])
-        client.stop_channels()
-    finally:
-        try:
-            os.killpg(kernel.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        kernel.wait()
-";
     let mut command = environment.command();
     clean_environment(&mut command);
-    let output = command
-        .env("PATH", toolchain.path())
-        .args(["-c", QUESTION])
-        .arg(program)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    let version = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| version.trim().to_owned())
+    command.env("PATH", toolchain.path());
+    ask(command, include_str!("kernel_version.py"), [program]).ok()
 }
 
 /// Runs cargo with its output in `target`, whatever the reader's settings for cargo are, and shows
@@ -175,7 +128,7 @@ pub fn build_with(
     cargo
         .env("CARGO_TERM_PROGRESS_WHEN", "always")
         .env("CARGO_TERM_PROGRESS_WIDTH", "100");
-    environment::follow(cargo, |line| match cargo_progress(line) {
+    follow(cargo, |line| match cargo_progress(line) {
         Some((done, total)) => step.progress(done, total),
         None => step.say(line.trim()),
     })
@@ -188,14 +141,6 @@ pub fn build_with(
     Ok(profiles)
 }
 
-/// Copies a program in one step: whoever starts it at this moment finds the old or the new one.
-pub fn install(program: &Path, to: &Path) -> Result<()> {
-    let aside = to.with_added_extension("new");
-    fs::copy(program, &aside)
-        .and_then(|_| fs::rename(&aside, to))
-        .with_context(|| format!("{} cannot be written (is the disk full?)", to.display()))
-}
-
 /// `(done, total)` of cargo's progress bar: `Building [====>   ] 120/330: rayon, …`.
 fn cargo_progress(line: &str) -> Option<(u64, u64)> {
     let counts = line.rsplit_once("] ")?.1.split(':').next()?;
@@ -206,7 +151,7 @@ fn cargo_progress(line: &str) -> Option<(u64, u64)> {
 /// Writes the kernelspec `rust` and puts this program where it points to.
 fn kernelspec(layout: &Layout, environment: &Environment) -> Result<()> {
     let installed = environment.program("workbook");
-    let this = this_program()?;
+    let this = std::env::current_exe()?;
     if this != installed && fs::read(&this)? != fs::read(&installed).unwrap_or_default() {
         install(&this, &installed)?;
     }
@@ -247,18 +192,6 @@ fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
     // Empty: the reader's own settings for evcxr may add dependencies, and then nothing is warm.
     fs::create_dir_all(layout.evcxr_config())?;
     Ok(())
-}
-
-/// Writes a file unless it holds the text already.
-fn write_if_new(path: &Path, text: &str) -> Result<()> {
-    if fs::read_to_string(path).is_ok_and(|old| old == text) {
-        return Ok(());
-    }
-    let Some(folder) = path.parent() else {
-        bail!("{} has no folder", path.display());
-    };
-    fs::create_dir_all(folder)?;
-    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Which Rust compiles the cells, in which clean environment.
 
-use crate::environment::disturbs_python;
+use crate::child::output_of;
+use crate::python::disturbs_python;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// The oldest Rust that the workbook is tested with.
 pub const OLDEST_RUST: (u32, u32) = (1, 95);
@@ -24,22 +25,10 @@ impl Toolchain {
     /// The toolchain in use: cargo's when this was started by cargo, otherwise the one in `PATH`.
     pub fn find() -> Result<Self> {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
-        let ask = |argument: &[&str]| -> Result<String> {
-            let output = Command::new(&rustc)
-                .args(argument)
-                .stdin(Stdio::null())
-                .output()
-                .context(
-                    "rustc was not found; install Rust from https://rustup.rs (or conda-forge)",
-                )?;
-            if !output.status.success() {
-                bail!(
-                    "rustc {} failed: {}",
-                    argument.join(" "),
-                    String::from_utf8_lossy(&output.stderr).trim()
-                );
-            }
-            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let ask = |arguments: &[&str]| {
+            output_of(Command::new(&rustc).args(arguments)).context(
+                "rustc was not found, or does not work; install Rust from https://rustup.rs (or conda-forge)",
+            )
         };
         let toolchain = Toolchain {
             bin: PathBuf::from(ask(&["--print", "sysroot"])?).join("bin"),
@@ -81,7 +70,7 @@ impl Toolchain {
     /// The folder of the standard library as a shared object, which cells are linked with.
     pub fn libraries(&self) -> PathBuf {
         let root = self.bin.parent().unwrap_or(&self.bin);
-        let host = self.field("host: ").unwrap_or_default();
+        let host = self.host().unwrap_or_default();
         root.join("lib/rustlib").join(host).join("lib")
     }
 

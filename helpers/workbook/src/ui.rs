@@ -17,16 +17,11 @@ pub struct Step {
 impl Step {
     /// Announces a step. `expectation` says how long it may take.
     pub fn begin(name: &str, expectation: &str) -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("  {spinner} {elapsed:>4}  {wide_msg}") {
-            bar.set_style(style);
-        }
         eprintln!("→ {name} ({expectation})");
-        bar.enable_steady_tick(Duration::from_millis(120));
         Step {
             name: name.to_owned(),
             start: Instant::now(),
-            bar,
+            bar: spinner(),
         }
     }
 
@@ -64,6 +59,16 @@ impl Drop for Step {
     }
 }
 
+/// A live line that says what is happening now.
+pub fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("  {spinner} {elapsed:>4}  {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
 /// Bytes as a person writes them.
 pub fn bytes(count: u64) -> String {
     match count {
@@ -75,32 +80,22 @@ pub fn bytes(count: u64) -> String {
 
 /// Rows as aligned columns; numbers (all but the first and last column) to the right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let columns = header.len();
-    let width = |c: usize| {
-        rows.iter()
-            .map(|row| row[c].chars().count())
-            .chain([header[c].chars().count()])
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |cells: Vec<&str>| {
-        let mut text = String::new();
-        for (c, cell) in cells.iter().enumerate() {
-            let padding = " ".repeat(widths[c] - cell.chars().count());
-            if c == 0 {
-                text += &format!("{cell}{padding}");
-            } else if c + 1 == columns {
-                text += &format!("  {cell}");
-            } else {
-                text += &format!("  {padding}{cell}");
-            }
-        }
-        text.trim_end().to_owned() + "\n"
-    };
-    let mut text = line(header.to_vec());
-    for row in rows {
-        text += &line(row.iter().map(String::as_str).collect());
+    let last = header.len() - 1;
+    let header: Vec<String> = header.iter().map(|title| title.to_string()).collect();
+    let lines = || std::iter::once(&header).chain(rows);
+    let width = |c: usize| lines().map(|line| line[c].chars().count()).max();
+    let widths: Vec<usize> = (0..=last).map(|c| width(c).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for line in lines() {
+        let cells = line.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(c, (cell, width))| match c {
+            0 => format!("{cell:width$}"),
+            _ if c == last => cell.clone(),
+            _ => format!("{cell:>width$}"),
+        });
+        let cells: Vec<String> = cells.collect();
+        text += cells.join("  ").trim_end();
+        text.push('\n');
     }
     text
 }

@@ -9,7 +9,6 @@
 //! in it counts.
 
 use serde::Deserialize;
-use std::fmt;
 
 /// How Jupyter saw the end of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -51,41 +50,32 @@ pub struct Execution {
 }
 
 /// Why a cell counts as failed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Cause {
     /// The compiler refused it.
+    #[error("does not compile: {0}")]
     DoesNotCompile(String),
     /// The process that runs the cells ended (abort, exit, a segmentation fault).
+    #[error("the process ended: {0}")]
     ProcessEnded(String),
     /// The code, or a thread of it, panicked.
+    #[error("panicked: {0}")]
     Panicked(String),
     /// It ended early by `?`, or wrote to standard error itself.
+    #[error("ended early or wrote to stderr: {0}")]
     StandardError(String),
     /// It ran out of time.
+    #[error("was still running when its time was up")]
     TimeUp,
     /// The kernel was gone.
+    #[error("the kernel died")]
     KernelGone,
     /// It carries the tag `raises-exception` and did nothing of the kind.
+    #[error("is tagged raises-exception and did not fail")]
     DidNotFail,
     /// It shows less than it did when it was published.
+    #[error("gave no {0}, and the saved notebook has one here")]
     OutputMissing(String),
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cause::DoesNotCompile(why) => write!(f, "does not compile: {why}"),
-            Cause::ProcessEnded(why) => write!(f, "the process ended: {why}"),
-            Cause::Panicked(why) => write!(f, "panicked: {why}"),
-            Cause::StandardError(why) => write!(f, "ended early or wrote to stderr: {why}"),
-            Cause::TimeUp => write!(f, "was still running when its time was up"),
-            Cause::KernelGone => write!(f, "the kernel died"),
-            Cause::DidNotFail => write!(f, "is tagged raises-exception and did not fail"),
-            Cause::OutputMissing(kind) => {
-                write!(f, "gave no {kind}, and the saved notebook has one here")
-            }
-        }
-    }
 }
 
 /// Judges one cell; `None` is a success.
@@ -134,13 +124,8 @@ fn error_of(cell: &Execution) -> Cause {
 /// The message of the first panic in a report: the line after "thread '…' panicked at place:".
 fn panic_in(stderr: &str) -> Option<String> {
     let mut lines = stderr.lines();
-    while let Some(line) = lines.next() {
-        if line.contains("panicked at") {
-            let message = lines.next().unwrap_or(line).trim();
-            return Some(message.to_owned());
-        }
-    }
-    None
+    let place = lines.find(|line| line.contains("panicked at"))?;
+    Some(lines.next().unwrap_or(place).trim().to_owned())
 }
 
 fn missing_output(cell: &Execution) -> Option<Cause> {

@@ -5,6 +5,7 @@ use serde_json::json;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::SystemTime;
@@ -71,6 +72,40 @@ fn each_command_has_its_help() {
         assert!(text_of(&help).contains("Usage: cargo workbook"));
     }
     assert!(!said.contains("\n  kernel"), "{said}");
+}
+
+/// As in `cargo workbook doctor | head -1`: what nobody reads any more is no fault.
+#[test]
+fn a_reader_who_has_seen_enough_ends_a_command_quietly() {
+    for name in ["where", "doctor"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = workbook();
+        command.arg(name).stdout(writer);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        // Nobody else holds an end of the pipe then.
+        drop((command, reader));
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.stderr, b"", "{name}: {}", text_of(&output));
+        assert_eq!(output.status.signal(), Some(libc::SIGPIPE), "{name}");
+    }
+}
+
+/// The programs beside a notebook see it as an error, not as their end, when nobody reads.
+#[test]
+fn a_program_beside_a_notebook_is_not_ended_by_what_nobody_reads() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = workbook();
+    command.arg("weather-server").stdin(Stdio::piped());
+    let mut child = command
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop((command, reader));
+    // Each line is answered, which nobody reads; then its input ends.
+    let _ = child.stdin.take().unwrap().write_all(b"{}\n");
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), None, "{status}");
 }
 
 /// A folder for `JUPYTER_PATH` with a kernel `rust` that is not the workbook's and cannot start.

@@ -1,0 +1,25 @@
+"""Imports each package that the arguments name, and prints what is wrong with it, a line each.
+
+An installation that went elsewhere, or that does not work on this machine, must not count as done.
+"""
+
+import importlib
+import importlib.metadata as metadata
+import os
+import sys
+
+inside = os.path.realpath(sys.prefix) + os.sep
+modules = {}
+for module, names in metadata.packages_distributions().items():
+    for name in names:
+        modules.setdefault(name.lower().replace('_', '-'), []).append(module)
+for name in sys.argv[1:]:
+    try:
+        place = os.path.realpath(metadata.distribution(name).locate_file(''))
+        if not (place + os.sep).startswith(inside):
+            raise ImportError('it is in ' + place)
+        for module in modules.get(name.lower().replace('_', '-'), []):
+            if module.isidentifier() and not module.startswith('_'):
+                importlib.import_module(module)
+    except Exception as error:
+        print(f'{name}: {type(error).__name__}: {error}')
