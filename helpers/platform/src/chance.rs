@@ -9,12 +9,25 @@ pub fn chance(seed: u64, words: &[u64]) -> f64 {
     (mixed >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// One step of the generator splitmix64: every bit of the input changes about half of the output.
+/// One step of [`Random`]: every bit of the input changes about half of the output.
 pub fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+    Random(number).next_u64()
+}
+
+/// Numbers that follow from the one that it holds, the seed: the generator splitmix64
+/// (<https://prng.di.unimi.it/splitmix64.c>). It is for what is drawn, and for no secrets.
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// The next number.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
 }
 
 /// A number for a text, for [`chance()`] (FNV-1a).
@@ -27,6 +40,14 @@ pub fn number_of(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_splitmix64() {
+        let mut random = Random(0);
+        // The first two of the reference's for the seed 0.
+        assert_eq!(random.next_u64(), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(random.next_u64(), 0x6E78_9E6A_A1B9_65F4);
+    }
 
     #[test]
     fn it_repeats_and_spreads_evenly() {

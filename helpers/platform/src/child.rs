@@ -44,7 +44,7 @@ pub struct Ended {
 /// # Errors
 ///
 /// The system's, where the program cannot be started.
-pub fn run(mut command: Command, request: &[u8], limit: Duration) -> io::Result<Ended> {
+pub fn run(mut command: Command, mut request: &[u8], limit: Duration) -> io::Result<Ended> {
     let (channel, theirs) = UnixStream::pair()?;
     command
         .stdin(OwnedFd::from(theirs))
@@ -63,19 +63,15 @@ pub fn run(mut command: Command, request: &[u8], limit: Duration) -> io::Result<
     // It holds the child's end of the channel, which would then never be closed.
     drop(command);
     let mut session = Session::of(child)?;
-    channel.set_nonblocking(true)?;
-    let mut channel = Channel {
-        stream: Some(channel),
-        request,
-        reply: Stream::default(),
-    };
+    let mut channel = Pipe::new(Some(channel))?;
     let mut output = Pipe::new(session.child.stdout.take())?;
     let mut errors = Pipe::new(session.child.stderr.take())?;
 
     let mut in_time = true;
     let mut elapsed = None;
     loop {
-        channel.serve();
+        channel.send(&mut request);
+        channel.read();
         output.read();
         errors.read();
         if elapsed.is_none() && session.has_ended() {
@@ -92,20 +88,29 @@ pub fn run(mut command: Command, request: &[u8], limit: Duration) -> io::Result<
             Some(_) if output.is_over() && errors.is_over() => break,
             _ => {}
         }
-        wait_for_any(&[channel.interest(), output.interest(), errors.interest()]);
+        let room = if request.is_empty() { 0 } else { libc::POLLOUT };
+        let mut any = [
+            channel.interest(libc::POLLIN | room),
+            output.interest(libc::POLLIN),
+            errors.interest(libc::POLLIN),
+        ];
+        // Or some milliseconds later: the end of the program itself does not wake it where others
+        // hold the pipes.
+        // SAFETY: the pointer and the length are those of `any`. Negative numbers are skipped.
+        unsafe { libc::poll(any.as_mut_ptr(), any.len() as libc::nfds_t, 5) };
     }
     // What was written just before the end, and what the channel still holds.
     session.end();
-    channel.serve();
+    channel.read();
     output.read();
     errors.read();
     Ok(Ended {
         status: session.child.wait()?,
         in_time,
         elapsed: elapsed.unwrap_or_default(),
-        output: output.stream.into_bytes(),
-        errors: errors.stream.into_bytes(),
-        reply: channel.reply.into_bytes(),
+        output: output.into_bytes(),
+        errors: errors.into_bytes(),
+        reply: channel.into_bytes(),
     })
 }
 
@@ -242,49 +247,12 @@ impl Drop for Session {
     }
 }
 
-/// What one side writes, up to a limit.
-#[derive(Default)]
-struct Stream {
+/// What the program writes to one of its outputs, or into the channel, up to a limit.
+struct Pipe<R> {
+    /// `None` when no more will come.
+    source: Option<R>,
     bytes: Vec<u8>,
     left_out: usize,
-}
-
-impl Stream {
-    fn add(&mut self, more: &[u8]) {
-        let room = LARGEST_OUTPUT - self.bytes.len();
-        let kept = more.len().min(room);
-        self.bytes.extend_from_slice(&more[..kept]);
-        self.left_out += more.len() - kept;
-    }
-
-    fn into_bytes(mut self) -> Vec<u8> {
-        if self.left_out > 0 {
-            let note = format!("\n… and {} more bytes, left out here\n", self.left_out);
-            self.bytes.extend_from_slice(note.as_bytes());
-        }
-        self.bytes
-    }
-
-    /// Reads what is there; `false` when no more will come.
-    fn read_from(&mut self, source: &mut impl Read) -> bool {
-        let mut chunk = [0; 16 * 1024];
-        // Not for ever: an endless writer must not keep the limit from being looked at.
-        for _ in 0..64 {
-            match source.read(&mut chunk) {
-                Ok(0) => return false,
-                Ok(count) => self.add(&chunk[..count]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return error.kind() == ErrorKind::WouldBlock,
-            }
-        }
-        true
-    }
-}
-
-/// One of the outputs.
-struct Pipe<R> {
-    source: Option<R>,
-    stream: Stream,
 }
 
 impl<R: Read + AsRawFd> Pipe<R> {
@@ -294,15 +262,29 @@ impl<R: Read + AsRawFd> Pipe<R> {
         }
         Ok(Pipe {
             source,
-            stream: Stream::default(),
+            bytes: Vec::new(),
+            left_out: 0,
         })
     }
 
+    /// Reads what is there.
     fn read(&mut self) {
-        if let Some(source) = &mut self.source
-            && !self.stream.read_from(source)
-        {
-            self.source = None;
+        let mut chunk = [0; 16 * 1024];
+        // Not for ever: an endless writer must not keep the limit from being looked at.
+        for _ in 0..64 {
+            let Some(source) = &mut self.source else {
+                return;
+            };
+            match source.read(&mut chunk) {
+                Ok(count) if count > 0 => {
+                    let kept = count.min(LARGEST_OUTPUT - self.bytes.len());
+                    self.bytes.extend_from_slice(&chunk[..kept]);
+                    self.left_out += count - kept;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                _ => self.source = None,
+            }
         }
     }
 
@@ -310,64 +292,43 @@ impl<R: Read + AsRawFd> Pipe<R> {
         self.source.is_none()
     }
 
-    fn interest(&self) -> (RawFd, libc::c_short) {
-        let fd = self.source.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        (fd, libc::POLLIN)
+    fn interest(&self, events: libc::c_short) -> libc::pollfd {
+        libc::pollfd {
+            fd: self.source.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            events,
+            revents: 0,
+        }
+    }
+
+    fn into_bytes(mut self) -> Vec<u8> {
+        if self.left_out > 0 {
+            let note = format!("\n… and {} more bytes, left out here\n", self.left_out);
+            self.bytes.extend_from_slice(note.as_bytes());
+        }
+        self.bytes
     }
 }
 
-/// The request to the program and the reply from it.
-struct Channel<'a> {
-    stream: Option<UnixStream>,
-    request: &'a [u8],
-    reply: Stream,
-}
-
-impl Channel<'_> {
-    fn serve(&mut self) {
-        let Some(stream) = &mut self.stream else {
+impl Pipe<UnixStream> {
+    /// Sends as much of the request as there is room for, and takes it off.
+    fn send(&mut self, request: &mut &[u8]) {
+        let Some(stream) = &mut self.source else {
             return;
         };
-        while !self.request.is_empty() {
-            match stream.write(self.request) {
-                Ok(count) => self.request = &self.request[count..],
+        while !request.is_empty() {
+            match stream.write(request) {
+                Ok(count) => *request = &request[count..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 // A program that does not want it may still reply.
-                Err(_) => self.request = &[],
+                Err(_) => *request = &[],
             }
-            if self.request.is_empty() {
+            if request.is_empty() {
                 // The program reads up to here. An error means that it is gone.
                 let _ = stream.shutdown(std::net::Shutdown::Write);
             }
         }
-        if !self.reply.read_from(stream) {
-            self.stream = None;
-        }
     }
-
-    fn interest(&self) -> (RawFd, libc::c_short) {
-        let fd = self.stream.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        match self.request.is_empty() {
-            true => (fd, libc::POLLIN),
-            false => (fd, libc::POLLIN | libc::POLLOUT),
-        }
-    }
-}
-
-/// Returns when something can be read or written, or some milliseconds later: the end of the
-/// program itself does not wake it where others hold the pipes.
-fn wait_for_any(interests: &[(RawFd, libc::c_short)]) {
-    let mut asked: Vec<libc::pollfd> = interests
-        .iter()
-        .map(|&(fd, events)| libc::pollfd {
-            fd,
-            events,
-            revents: 0,
-        })
-        .collect();
-    // SAFETY: the pointer and the length are those of `asked`. Negative numbers are skipped.
-    unsafe { libc::poll(asked.as_mut_ptr(), asked.len() as libc::nfds_t, 5) };
 }
 
 /// Makes reading from and writing to a file return at once where they would wait.

@@ -7,7 +7,7 @@
 use super::XrayError;
 use super::folder::{is_debris, is_image, repeats_a_folder};
 use super::store;
-use platform::paths::data_dir;
+use platform::paths::{data_dir, remove};
 use platform::progress::Progress;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -45,8 +45,8 @@ pub(super) fn unpack_into(
     folder: &Path,
     limits: Limits,
 ) -> Result<PathBuf, XrayError> {
-    let storage = |error: io::Error| XrayError::storage(folder, &error);
-    let key = key(place).map_err(|error| XrayError::unreadable(place, &error))?;
+    let storage = |error| XrayError::storage(folder)(error);
+    let key = key(place).map_err(XrayError::unreadable(place))?;
     let done = folder.join(&key);
     if done.is_dir() {
         return Ok(done);
@@ -85,19 +85,12 @@ fn key(place: &Path) -> io::Result<String> {
     Ok(format!("{name}-{}-{modified}", about.len()))
 }
 
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 fn write_images(place: &Path, folder: &Path, limits: Limits) -> Result<(), XrayError> {
     let refuse = |why: String| XrayError::Archive {
         place: place.to_owned(),
         why,
     };
-    let file = File::open(place).map_err(|error| XrayError::unreadable(place, &error))?;
+    let file = File::open(place).map_err(XrayError::unreadable(place))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| {
         refuse(format!(
             "it is no complete zip ({error}); download it again"
@@ -111,7 +104,7 @@ fn write_images(place: &Path, folder: &Path, limits: Limits) -> Result<(), XrayE
     for (index, name) in images {
         let target = folder.join(&name);
         let parent = target.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).map_err(|error| XrayError::storage(parent, &error))?;
+        fs::create_dir_all(parent).map_err(XrayError::storage(parent))?;
         let mut entry = archive
             .by_index(index)
             .map_err(|error| refuse(damaged(&name, &error)))?;
@@ -140,7 +133,7 @@ fn write_images(place: &Path, folder: &Path, limits: Limits) -> Result<(), XrayE
                 io::ErrorKind::AlreadyExists => {
                     refuse(format!("{} is in it twice", name.display()))
                 }
-                _ => XrayError::storage(&target, &error),
+                _ => XrayError::storage(&target)(error),
             })?;
         progress.tick();
     }

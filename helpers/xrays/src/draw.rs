@@ -5,6 +5,7 @@
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
+use platform::chance;
 use std::f32::consts::TAU;
 
 /// The JPEG file of the X-ray with this number. The same number always gives the same bytes.
@@ -220,10 +221,10 @@ impl Body {
         let front = (y + 0.95 - self.ribs - 0.75 * outwards * outwards) / 0.17;
         let band = |at: f32| {
             let number = at.round();
-            match (0.0..=8.0).contains(&number) {
-                true => gauss((at - number) / 0.17),
-                false => 0.0,
+            if !(0.0..=8.0).contains(&number) {
+                return 0.0;
             }
+            gauss((at - number) / 0.17)
         };
         band(back).max(0.5 * band(front)) * smooth((0.86 - outwards) * 12.0)
     }
@@ -271,22 +272,19 @@ fn stamp(pixels: &mut [u8], width: usize, height: usize, left: bool) {
     }
 }
 
-/// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>): small, fast and good enough for grain.
-struct Random(u64);
+/// What one X-ray is drawn from.
+struct Random(chance::Random);
 
 impl Random {
-    fn new(seed: u64) -> Self {
-        let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x0c0f_fee0_dead_beef);
+    fn new(index: u64) -> Self {
+        let seed = index.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x0c0f_fee0_dead_beef;
+        let mut random = Random(chance::Random(seed));
         random.next();
         random
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     /// From 0 up to, not including, 1.
@@ -307,6 +305,12 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_drawn_from_the_same_numbers_for_ever() {
+        // Kept sets grow: the new X-rays must be those of the set, whoever draws them.
+        assert_eq!(Random::new(7).next(), 0x4279_00f5_7ec7_c2b9);
+    }
 
     #[test]
     fn a_number_always_gives_the_same_file() {

@@ -12,7 +12,7 @@ const DEEPEST: usize = 16;
 pub(super) fn xrays(folder: &Path) -> Result<XraySet, XrayError> {
     let mut walk = Walk::default();
     // Only the first folder must be readable; others are skipped with the reason.
-    fs::read_dir(folder).map_err(|error| XrayError::unreadable(folder, &error))?;
+    fs::read_dir(folder).map_err(XrayError::unreadable(folder))?;
     walk.enter(folder, 0);
     let Walk {
         mut found, skipped, ..

@@ -1,5 +1,5 @@
 //! The chest X-rays: a folder, the Kaggle zip, or a synthetic set; and one X-ray to a small grey
-//! thumbnail ([`resize`]). Knows of files and pixels, not of pools, timings or charts.
+//! thumbnail ([`resize`](mod@resize)). Knows of files and pixels, not of pools, timings or charts.
 //!
 //! The talk resizes the set "Chest X-Ray Images (Pneumonia)" from Kaggle. Set the environment
 //! variable `WORKBOOK_XRAYS` to its zip, or to any folder of X-rays, to work on real images;
@@ -22,8 +22,10 @@ pub use synthetic::synthetic;
 use crate::resize::header::{Header, check};
 use platform::size::{Size, size};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{env, fmt};
+use std::{env, fmt, io};
+use thiserror::Error;
 
 /// One X-ray file. Nothing of it is in memory but its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,17 +69,12 @@ pub fn xrays() -> Result<XraySet, XrayError> {
 ///
 /// Files that end in `.jpg`, `.jpeg` or `.png` count, in any case of letters.
 pub fn xrays_from(place: &Path) -> Result<XraySet, XrayError> {
-    let metadata = place
-        .metadata()
-        .map_err(|error| XrayError::unreadable(place, &error))?;
-    let unpacked;
-    let folder = if metadata.is_dir() {
-        place
+    let about = place.metadata().map_err(XrayError::unreadable(place))?;
+    let mut set = if about.is_dir() {
+        folder::xrays(place)?
     } else {
-        unpacked = archive::unpack(place)?;
-        &unpacked
+        folder::xrays(&archive::unpack(place)?)?
     };
-    let mut set = folder::xrays(folder)?;
     set.source = place.display().to_string();
     Ok(set)
 }
@@ -116,15 +113,11 @@ impl XraySet {
 
     /// The classes and how many X-rays each one has; empty where there are no classes.
     pub fn classes(&self) -> Vec<(String, usize)> {
-        let mut counts: Vec<(String, usize)> = Vec::new();
+        let mut counts = BTreeMap::new();
         for class in self.files.iter().filter_map(|xray| xray.class.as_ref()) {
-            match counts.iter_mut().find(|(name, _)| name == class) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((class.clone(), 1)),
-            }
+            *counts.entry(class.clone()).or_default() += 1;
         }
-        counts.sort();
-        counts
+        counts.into_iter().collect()
     }
 
     /// Only the X-rays of one class, such as `NORMAL`; none if there is no such class.
@@ -159,23 +152,10 @@ impl XraySet {
     /// What there is: source, count, bytes, sizes, colours, and what was left out.
     ///
     /// Reads each file and looks at its header, not at its pixels. What is wrong with those shows
-    /// only after [`readable`](XraySet::readable).
+    /// only after [`readable_by`](XraySet::readable_by).
     pub fn describe(&self) -> String {
         let looks: Vec<Result<(u64, Header), String>> =
             self.files.par_iter().map(|x| look(&x.path)).collect();
-        let mut lines = vec![format!("source   {}", self.source)];
-
-        let classes: Vec<String> = self
-            .classes()
-            .iter()
-            .map(|(class, count)| format!("{count} {class}"))
-            .collect();
-        let classes = match classes.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", classes.join(", ")),
-        };
-        lines.push(format!("X-rays   {}{classes}", self.len()));
-
         let (mut good, mut bad) = (Vec::new(), self.skipped.clone());
         for (xray, look) in self.files.iter().zip(looks) {
             match look {
@@ -183,27 +163,34 @@ impl XraySet {
                 Err(why) => bad.push((xray.path.clone(), why)),
             }
         }
+        let classes = self.classes();
+        let classes: Vec<_> = classes.iter().map(|(c, n)| format!("{n} {c}")).collect();
+        let classes = if classes.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", classes.join(", "))
+        };
         let bytes: u64 = good.iter().map(|(bytes, _)| bytes).sum();
-        lines.push(format!("bytes    {:.1} MB", bytes as f64 / 1e6));
+        let mut lines = vec![
+            format!("source   {}", self.source),
+            format!("X-rays   {}{classes}", self.len()),
+            format!("bytes    {:.1} MB", bytes as f64 / 1e6),
+        ];
 
-        good.sort_by_key(|(_, h)| u64::from(h.width) * u64::from(h.height));
-        let side = |(_, h): &(u64, Header)| format!("{} × {}", h.width, h.height);
-        if let (Some(first), Some(last)) = (good.first(), good.last()) {
-            let middle = &good[good.len() / 2];
-            let pixels = |(_, h): &(u64, Header)| f64::from(h.width) * f64::from(h.height);
-            let mean = good.iter().map(pixels).sum::<f64>() / good.len() as f64 / 1e6;
+        let mut sizes: Vec<_> = good.iter().map(|(_, h)| (h.width, h.height)).collect();
+        let pixels = |&(width, height): &(u32, u32)| u64::from(width) * u64::from(height);
+        sizes.sort_by_key(pixels);
+        if let (Some(first), Some(last)) = (sizes.first(), sizes.last()) {
+            let [first, last, median] = [first, last, &sizes[sizes.len() / 2]]
+                .map(|(width, height)| format!("{width} × {height}"));
+            let mean = sizes.iter().map(pixels).sum::<u64>() as f64 / sizes.len() as f64 / 1e6;
             lines.push(format!(
-                "pixels   {} to {}, median {}, mean {mean:.1} megapixels",
-                side(first),
-                side(last),
-                side(middle)
+                "pixels   {first} to {last}, median {median}, mean {mean:.1} megapixels"
             ));
         }
         let gray = good.iter().filter(|(_, h)| h.channels <= 2).count();
-        lines.push(format!(
-            "colours  {gray} grey, {} in colour",
-            good.len() - gray
-        ));
+        let colour = good.len() - gray;
+        lines.push(format!("colours  {gray} grey, {colour} in colour"));
         if !bad.is_empty() {
             lines.push(format!("left out or unreadable: {}", bad.len()));
             const SHOWN: usize = 20;
@@ -232,21 +219,24 @@ fn look(path: &Path) -> Result<(u64, Header), String> {
 }
 
 /// Why there are no X-rays, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Error)]
 pub enum XrayError {
     /// The folder or file cannot be read, or is not there.
+    #[error("{place} cannot be read: {source}. {HINT}.")]
     Unreadable {
         /// Which one.
         place: PathBuf,
         /// The system's reason.
-        why: String,
+        source: io::Error,
     },
     /// The folder can be read, and has no images in it.
+    #[error("{place} has no images in it. {HINT}.")]
     NoImages {
         /// Which one.
         place: PathBuf,
     },
     /// There are images, and not one of them can be read.
+    #[error("{place} has no image that can be read{}. {HINT}.", example(.bad))]
     NoneReadable {
         /// Where they are.
         place: PathBuf,
@@ -254,6 +244,7 @@ pub enum XrayError {
         bad: Vec<(PathBuf, String)>,
     },
     /// The zip is damaged, or has something in it that is not unpacked. Nothing was unpacked.
+    #[error("{place} was not unpacked: {why}. {HINT}.")]
     Archive {
         /// Which one.
         place: PathBuf,
@@ -261,64 +252,46 @@ pub enum XrayError {
         why: String,
     },
     /// A file of the workbook's own data cannot be written.
+    #[error(
+        "{place} cannot be written: {source}. The X-rays need room there: 65 MB for the 240 \
+         synthetic ones, 1.3 GB for Kaggle's. Free some on that disk, or let `cargo workbook clean` \
+         remove what the workbook has made, and run the cell again."
+    )]
     Storage {
         /// Where it was to be written.
         place: PathBuf,
         /// The system's reason.
-        why: String,
+        source: io::Error,
     },
 }
 
+const HINT: &str = "WORKBOOK_XRAYS is to be a folder of .jpg, .jpeg or .png files, or the zip of \
+    Kaggle's “Chest X-Ray Images (Pneumonia)”; without it the workbook draws its own";
+
+fn example(bad: &[(PathBuf, String)]) -> String {
+    let say = |(file, why): &(PathBuf, String)| {
+        format!(": {} tried, such as {} ({why})", bad.len(), file.display())
+    };
+    bad.first().map(say).unwrap_or_default()
+}
+
 impl XrayError {
-    fn unreadable(place: &Path, error: &std::io::Error) -> Self {
-        XrayError::Unreadable {
+    /// For [`Result::map_err`].
+    fn unreadable(place: &Path) -> impl FnOnce(io::Error) -> Self {
+        |source| XrayError::Unreadable {
             place: place.to_owned(),
-            why: error.to_string(),
+            source,
         }
     }
 
-    fn storage(place: &Path, error: &std::io::Error) -> Self {
-        XrayError::Storage {
+    /// For [`Result::map_err`].
+    fn storage(place: &Path) -> impl FnOnce(io::Error) -> Self {
+        |source| XrayError::Storage {
             place: place.to_owned(),
-            why: error.to_string(),
+            source,
         }
     }
 }
-
-impl fmt::Display for XrayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const HINT: &str = "WORKBOOK_XRAYS is to be a folder of .jpg, .jpeg or .png files, or the \
-            zip of Kaggle's “Chest X-Ray Images (Pneumonia)”; without it the workbook draws its own";
-        match self {
-            XrayError::Unreadable { place, why } => {
-                write!(f, "{} cannot be read: {why}. {HINT}.", place.display())
-            }
-            XrayError::NoImages { place } => {
-                write!(f, "{} has no images in it. {HINT}.", place.display())
-            }
-            XrayError::NoneReadable { place, bad } => {
-                write!(f, "{} has no image that can be read", place.display())?;
-                if let Some((file, why)) = bad.first() {
-                    let (count, file) = (bad.len(), file.display());
-                    write!(f, ": {count} tried, such as {file} ({why})")?;
-                }
-                write!(f, ". {HINT}.")
-            }
-            XrayError::Archive { place, why } => {
-                write!(f, "{} was not unpacked: {why}. {HINT}.", place.display())
-            }
-            XrayError::Storage { place, why } => write!(
-                f,
-                "{} cannot be written: {why}. The X-rays need room there: 65 MB for the 240 \
-                 synthetic ones, 1.3 GB for Kaggle's. Free some on that disk, or let `cargo workbook \
-                 clean` remove what the workbook has made, and run the cell again.",
-                place.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for XrayError {}
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 impl XraySet {
-    /// Only the X-rays that [`resize`], `image::open` and `others` can read. The others join
+    /// Only the X-rays that [`resize()`], `image::open` and `others` can read. The others join
     /// [`skipped`](XraySet::skipped) with the reason, so that [`describe`](XraySet::describe) names
     /// them.
     ///

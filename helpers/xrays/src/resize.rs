@@ -56,10 +56,9 @@ pub const MAX_FILE: u64 = 128 << 20;
 pub fn resize(path: &Path) -> Result<Thumbnail, ResizeError> {
     with_scratch(|scratch| {
         read_into(path, &mut scratch.file)?;
-        let (width, height) = gray::decode_into(&scratch.file, &mut scratch.pixels)?;
-        Ok(scratch.shrink(width, height))
+        scratch.whole()
     })
-    .map_err(|reason: Reason| reason.in_file(path))
+    .map_err(|reason| reason.in_file(path))
 }
 
 /// A JPEG or PNG file as a thumbnail: the obvious way, with the `image` crate alone.
@@ -86,12 +85,11 @@ pub fn resize_scaled(path: &Path) -> Result<Thumbnail, ResizeError> {
         let enough = header.width.min(header.height) >= 8 * SIDE as u32;
         if header.format == header::Format::Jpeg
             && enough
-            && let Some(scaled) = block_means::decode_into(&scratch.file, &mut scratch.pixels)
+            && let Some(means) = block_means::decode_into(&scratch.file, &mut scratch.pixels)
         {
-            return Ok(scratch.shrink_part(scaled));
+            return Ok(shrink_with(&mut scratch.resizer, &scratch.pixels, means));
         }
-        let (width, height) = gray::decode_into(&scratch.file, &mut scratch.pixels)?;
-        Ok(scratch.shrink(width, height))
+        scratch.whole()
     })
     .map_err(|reason: Reason| reason.in_file(path))
 }
@@ -126,8 +124,8 @@ pub fn decode_plain(bytes: &[u8]) -> Result<GrayImage, ResizeError> {
 /// The filter is the one behind Pillow's default, where it is called BICUBIC: Catmull–Rom,
 /// stretched when it shrinks so that every pixel counts.
 pub fn shrink(image: &GrayImage) -> Thumbnail {
-    let (width, height) = image.dimensions();
-    with_scratch(|scratch| shrink_with(&mut scratch.resizer, image.as_raw(), width, height))
+    let whole = Scaled::whole(image.dimensions());
+    with_scratch(|scratch| shrink_with(&mut scratch.resizer, image.as_raw(), whole))
 }
 
 /// Stage 3 of [`resize_plain`]: the same filter as in [`shrink`], by the `image` crate.
@@ -166,7 +164,7 @@ fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     })
 }
 
-/// A picture decoded at a fraction of its size.
+/// The size of a picture, maybe decoded at a fraction of its own.
 struct Scaled {
     /// Whole pixels in the buffer.
     width: u32,
@@ -175,38 +173,32 @@ struct Scaled {
     covered: (f64, f64),
 }
 
+impl Scaled {
+    fn whole((width, height): (u32, u32)) -> Scaled {
+        Scaled {
+            width,
+            height,
+            covered: (width.into(), height.into()),
+        }
+    }
+}
+
 impl Scratch {
-    fn shrink(&mut self, width: u32, height: u32) -> Thumbnail {
-        shrink_with(&mut self.resizer, &self.pixels, width, height)
-    }
-
-    fn shrink_part(&mut self, scaled: Scaled) -> Thumbnail {
-        shrink_part_with(&mut self.resizer, &self.pixels, scaled)
+    /// The thumbnail of all pixels of the file that was read.
+    fn whole(&mut self) -> Result<Thumbnail, Reason> {
+        let size = gray::decode_into(&self.file, &mut self.pixels)?;
+        let picture = Scaled::whole(size);
+        Ok(shrink_with(&mut self.resizer, &self.pixels, picture))
     }
 }
 
-fn shrink_with(resizer: &mut Resizer, pixels: &[u8], width: u32, height: u32) -> Thumbnail {
-    let covered = (width.into(), height.into());
-    let whole = Scaled {
-        width,
-        height,
-        covered,
-    };
-    shrink_part_with(resizer, pixels, whole)
-}
-
-fn shrink_part_with(resizer: &mut Resizer, pixels: &[u8], scaled: Scaled) -> Thumbnail {
-    let Scaled {
-        width,
-        height,
-        covered,
-    } = scaled;
+fn shrink_with(resizer: &mut Resizer, pixels: &[u8], picture: Scaled) -> Thumbnail {
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-        .crop(0.0, 0.0, covered.0, covered.1)
+        .crop(0.0, 0.0, picture.covered.0, picture.covered.1)
         .use_alpha(false);
     let mut small = vec![0; SIDE * SIDE];
-    let source = TypedImageRef::<U8>::from_buffer(width, height, pixels)
+    let source = TypedImageRef::<U8>::from_buffer(picture.width, picture.height, pixels)
         .expect("the decoders give as many pixels as they say");
     let mut target = TypedImage::<U8>::from_buffer(SIDE as u32, SIDE as u32, &mut small)
         .expect("the buffer was made for this size");
@@ -221,7 +213,7 @@ fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Reason> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(Reason::Io(error::NOT_A_FILE.to_owned()));
+        return Err(Reason::NotAFile);
     }
     bytes.reserve_exact(metadata.len().min(MAX_FILE) as usize + 1);
     // The file may grow while it is read.

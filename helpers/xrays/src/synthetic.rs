@@ -50,9 +50,9 @@ fn make_missing(
 ) -> Result<(), XrayError> {
     for class in CLASSES {
         let class = folder.join(class);
-        fs::create_dir_all(&class).map_err(|error| XrayError::storage(&class, &error))?;
+        fs::create_dir_all(&class).map_err(XrayError::storage(&class))?;
     }
-    let storage = |error| XrayError::storage(folder, &error);
+    let storage = |error| XrayError::storage(folder)(error);
     let _lock = store::lock(folder, "making").map_err(storage)?;
     for class in CLASSES {
         store::sweep(&folder.join(class)).map_err(storage)?;
@@ -70,7 +70,7 @@ fn make_missing(
     let progress = Progress::new("X-rays", todo.len());
     todo.par_iter().try_for_each(|(index, path)| {
         let jpeg = draw::jpeg(*index, class(*index) == CLASSES[1]);
-        write_whole(path, &jpeg).map_err(|error| XrayError::storage(path, &error))?;
+        write_whole(path, &jpeg).map_err(XrayError::storage(path))?;
         progress.tick();
         Ok(())
     })

@@ -4,6 +4,7 @@
 
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
+use platform::chance::Random;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,21 +48,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
+fn below(random: &mut Random, end: usize) -> usize {
+    (random.next_u64() % end.max(1) as u64) as usize
 }
 
 /// The images in `tests/images`, without the thumbnails to compare with.
@@ -82,59 +70,59 @@ fn originals() -> Vec<(String, Vec<u8>)> {
 
 /// One to three kinds of damage.
 fn damage(bytes: &mut Vec<u8>, others: &[(String, Vec<u8>)], random: &mut Random) {
-    for _ in 0..1 + random.below(3) {
+    for _ in 0..1 + below(random, 3) {
         if bytes.len() < 8 {
             return;
         }
         let len = bytes.len();
-        match random.below(9) {
+        match below(random, 9) {
             // Single bits.
             0 => {
-                for _ in 0..1 + random.below(20) {
-                    let at = random.below(len);
-                    bytes[at] ^= 1 << random.below(8);
+                for _ in 0..1 + below(random, 20) {
+                    let at = below(random, len);
+                    bytes[at] ^= 1 << below(random, 8);
                 }
             }
             // Bits near the beginning, where the header is.
             1 => {
-                for _ in 0..1 + random.below(4) {
-                    let at = random.below(len.min(700));
-                    bytes[at] = random.next() as u8;
+                for _ in 0..1 + below(random, 4) {
+                    let at = below(random, len.min(700));
+                    bytes[at] = random.next_u64() as u8;
                 }
             }
-            2 => bytes.truncate(random.below(len)),
+            2 => bytes.truncate(below(random, len)),
             // A piece twice.
             3 => {
-                let start = random.below(len);
-                let end = start + random.below((len - start).min(2000));
+                let start = below(random, len);
+                let end = start + below(random, (len - start).min(2000));
                 let piece = bytes[start..end].to_vec();
-                let at = random.below(len);
+                let at = below(random, len);
                 bytes.splice(at..at, piece);
             }
             // A piece gone.
             4 => {
-                let start = random.below(len);
-                let end = start + random.below((len - start).min(500));
+                let start = below(random, len);
+                let end = start + below(random, (len - start).min(500));
                 bytes.drain(start..end);
             }
             // Another size.
             5 | 6 => resized(bytes, random),
             // The end of another image.
             7 => {
-                let other = &others[random.below(others.len())].1;
-                bytes.truncate(random.below(len));
-                bytes.extend(&other[random.below(other.len())..]);
+                let other = &others[below(random, others.len())].1;
+                bytes.truncate(below(random, len));
+                bytes.extend(&other[below(random, other.len())..]);
             }
             // Extreme values in a row.
             _ => {
-                let start = random.below(len);
-                let end = (start + 1 + random.below(16)).min(len);
-                bytes[start..end].fill([0x00, 0xff, 0x7f, 0x80][random.below(4)]);
+                let start = below(random, len);
+                let end = (start + 1 + below(random, 16)).min(len);
+                bytes[start..end].fill([0x00, 0xff, 0x7f, 0x80][below(random, 4)]);
             }
         }
     }
     // Half of the cut ones get an end again, or they would all be refused for lacking one.
-    if bytes.starts_with(&[0xff, 0xd8]) && random.below(2) == 0 {
+    if bytes.starts_with(&[0xff, 0xd8]) && below(random, 2) == 0 {
         bytes.extend([0xff, 0xd9]);
     }
 }
@@ -155,7 +143,7 @@ fn resized(bytes: &mut [u8], random: &mut Random) {
         65_535,
         0x7fff_ffff,
     ];
-    let (width, height) = (SIDES[random.below(12)], SIDES[random.below(12)]);
+    let (width, height) = (SIDES[below(random, 12)], SIDES[below(random, 12)]);
     if bytes.starts_with(b"\x89PNG") && bytes.len() > 33 {
         bytes[16..20].copy_from_slice(&width.to_be_bytes());
         bytes[20..24].copy_from_slice(&height.to_be_bytes());

@@ -196,6 +196,9 @@ fn parse_scan<'a>(
 const LOOK: u32 = 12;
 
 /// A Huffman code.
+///
+/// A step of 0 bits in a table stands for a code that is longer than [`LOOK`], or for bits that are
+/// no code: [`long`](Codes::long) tells these apart. No other step takes 0 bits.
 #[derive(Clone)]
 struct Codes {
     /// For the next [`LOOK`] bits, the symbol that they begin with.
@@ -372,10 +375,20 @@ impl Step {
 }
 
 /// Reads the scan's bits, from the highest down.
+///
+/// What holds between calls:
+///
+/// - The upper `count` bits of `buffer` are the scan's next ones. Behind them are zeros, or (after a
+///   quick fill) the very bits that follow, so that `|` may put them there a second time.
+/// - After [`fill`](Bits::fill) there are 32 bits or all that are left. A symbol takes at most 31:
+///   16 of its code and 15 of its value. So one fill is enough for each step.
+/// - Behind the end come zeros, and `count` falls below 0 and never rises again. Whoever reads on
+///   gets values that mean nothing, but ends: each step takes at least one bit, each block at most
+///   63 waves. [`decode_into`] asks for that after each row of units and throws all away.
 struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The next bits, left-aligned, zeros behind them.
+    /// The next bits, left-aligned.
     buffer: u64,
     /// How many of them are real; negative after the end.
     count: i32,

@@ -1,11 +1,15 @@
 //! Why an image gave no thumbnail.
 
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
+use thiserror::Error;
 
 /// Why one image gave no thumbnail, with the name of its file. The other images are not affected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// It travels between processes, so it holds texts, not the errors of the system and the decoders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[error("{}: {reason}", .file.as_deref().unwrap_or(Path::new("image")).display())]
 pub struct ResizeError {
     /// The file; `None` where only its bytes were given.
     pub file: Option<PathBuf>,
@@ -14,23 +18,41 @@ pub struct ResizeError {
 }
 
 /// What is wrong with an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 pub enum Reason {
-    /// The file cannot be read; the text is mostly the system's.
+    /// A folder, a pipe or a device; those might never end.
+    #[error("cannot be read (it is not a file); leave it out")]
+    NotAFile,
+    /// The system does not let this user read the file; holds its words.
+    #[error("cannot be read (you may not read it: {0}); change who may read it")]
+    NotAllowed(String),
+    /// The file cannot be read for another reason; holds the system's words.
+    #[error("cannot be read ({0}); is it still there?")]
     Io(String),
     /// There is nothing in the file.
+    #[error("is empty; copy or download it again")]
     Empty,
     /// It does not begin like a JPEG or a PNG.
+    #[error("is neither a JPEG nor a PNG; leave it out")]
     NotAnImage,
     /// The end is missing.
+    #[error("ends too early; copy or download it again")]
     Truncated,
     /// It is larger than this workbook decodes; the text says in which way.
+    #[error("is too large: {0}; leave it out or shrink it")]
     TooLarge(String),
     /// It breaks the rules of its format. The text says how, in plain words.
+    #[error("cannot be decoded ({0}); replace it")]
     Damaged(String),
     /// It is a JPEG of a kind that few programs write, and that the decoder lacks or gets wrong.
+    #[error("is a rare kind of JPEG ({0}); open it in an image program and save it again")]
     Rare(String),
     /// A PNG with 16 bits for each level, of which the upper ones are unused.
+    #[error(
+        "would be almost black (levels of {bits} bits in a 16-bit PNG); multiply its levels by {} \
+         and save it again",
+        1 << 16_u32.saturating_sub(*.bits)
+    )]
     Dark {
         /// How many bits its brightest level needs.
         bits: u32,
@@ -60,55 +82,11 @@ impl From<Reason> for ResizeError {
     }
 }
 
-/// What a folder, a pipe or a device is told; those might never end.
-pub(super) const NOT_A_FILE: &str = "it is not a file";
-const NOT_ALLOWED: &str = "you may not read it";
-
 impl From<io::Error> for Reason {
     fn from(error: io::Error) -> Self {
-        Reason::Io(match error.kind() {
-            io::ErrorKind::PermissionDenied => format!("{NOT_ALLOWED}: {error}"),
-            _ => error.to_string(),
-        })
-    }
-}
-
-impl fmt::Display for ResizeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.file {
-            Some(file) => write!(f, "{}: {}", file.display(), self.reason),
-            None => write!(f, "image: {}", self.reason),
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Reason::NotAllowed(error.to_string()),
+            _ => Reason::Io(error.to_string()),
         }
     }
 }
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::Io(why) if why == NOT_A_FILE => {
-                write!(f, "cannot be read ({why}); leave it out")
-            }
-            Reason::Io(why) if why.starts_with(NOT_ALLOWED) => {
-                write!(f, "cannot be read ({why}); change who may read it")
-            }
-            Reason::Io(why) => write!(f, "cannot be read ({why}); is it still there?"),
-            Reason::Empty => write!(f, "is empty; copy or download it again"),
-            Reason::NotAnImage => write!(f, "is neither a JPEG nor a PNG; leave it out"),
-            Reason::Truncated => write!(f, "ends too early; copy or download it again"),
-            Reason::TooLarge(why) => write!(f, "is too large: {why}; leave it out or shrink it"),
-            Reason::Damaged(why) => write!(f, "cannot be decoded ({why}); replace it"),
-            Reason::Rare(why) => write!(
-                f,
-                "is a rare kind of JPEG ({why}); open it in an image program and save it again"
-            ),
-            Reason::Dark { bits } => write!(
-                f,
-                "would be almost black (levels of {bits} bits in a 16-bit PNG); multiply its \
-                 levels by {} and save it again",
-                1 << 16_u32.saturating_sub(*bits)
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ResizeError {}

@@ -66,22 +66,10 @@ fn jpeg(bytes: &[u8], by_colour: bool, pixels: &mut Vec<u8>) -> Result<(u32, u32
         _ => false,
     };
     if straight {
-        // Only what is longer than the image before is cleared here: the decoder writes all rows
-        // from the top down, unless it stops early in damaged data. The last row tells.
+        // What the decoder leaves out in damaged data is black, not the image before.
+        pixels.clear();
         pixels.resize(count, 0);
-        let unlikely = |column: usize| (151 * column + 89) as u8;
-        let last = count - width;
-        for (column, level) in pixels[last..].iter_mut().enumerate() {
-            *level = unlikely(column);
-        }
         decoder.decode_into(pixels).map_err(damaged)?;
-        let mut row = pixels[last..].iter().enumerate();
-        if row.all(|(column, &level)| level == unlikely(column)) {
-            // Once more, so that what is left out is black, not the image before.
-            pixels.fill(0);
-            let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-            decoder.decode_into(pixels).map_err(damaged)?;
-        }
     } else {
         decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::RGB));
         pixels.clear();
@@ -128,17 +116,14 @@ const END: &[u8; 12] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 /// Refuses what would come out as black: levels of 14 bits or less, as X-ray detectors give them,
 /// that somebody stored in 16 bits without stretching them.
 fn check_depth(image: &DynamicImage) -> Result<(), Reason> {
-    let brightest = match image {
-        DynamicImage::ImageLuma16(image) => image.pixels().map(|p| p.0[0]).max(),
-        DynamicImage::ImageLumaA16(image) => image.pixels().map(|p| p.0[0]).max(),
-        DynamicImage::ImageRgb16(image) => image.as_raw().iter().copied().max(),
-        DynamicImage::ImageRgba16(image) => {
-            image.pixels().map(|p| p.0[0].max(p.0[1]).max(p.0[2])).max()
-        }
-        _ => None,
+    let Some(wide) = image.as_flat_samples_u16() else {
+        return Ok(());
     };
+    let channels = usize::from(wide.layout.channels);
+    let pixels = wide.samples.chunks_exact(channels);
+    let brightest = pixels.flat_map(|pixel| &pixel[..colours(channels)]).max();
     // An image without any light is black, not dark.
-    let Some(brightest) = brightest.filter(|&level| level > 0) else {
+    let Some(brightest) = brightest.filter(|&&level| level > 0) else {
         return Ok(());
     };
     match u16::BITS - brightest.leading_zeros() {
@@ -149,34 +134,29 @@ fn check_depth(image: &DynamicImage) -> Result<(), Reason> {
 
 /// Pillow's `convert("L")`: alpha is ignored, of 16 bits the upper eight count.
 fn luma(image: DynamicImage) -> Vec<u8> {
-    let high = |value: u16| (value >> 8) as u8;
-    match image {
-        DynamicImage::ImageLuma8(gray) => gray.into_raw(),
-        DynamicImage::ImageLumaA8(image) => image.pixels().map(|p| p.0[0]).collect(),
-        DynamicImage::ImageLuma16(image) => image.pixels().map(|p| high(p.0[0])).collect(),
-        DynamicImage::ImageLumaA16(image) => image.pixels().map(|p| high(p.0[0])).collect(),
-        DynamicImage::ImageRgb8(image) => {
-            let pixels = image.pixels();
-            pixels.map(|p| level(p.0[0], p.0[1], p.0[2])).collect()
-        }
-        DynamicImage::ImageRgba8(image) => {
-            let pixels = image.pixels();
-            pixels.map(|p| level(p.0[0], p.0[1], p.0[2])).collect()
-        }
-        DynamicImage::ImageRgb16(image) => {
-            let pixels = image.pixels();
-            pixels
-                .map(|p| level(high(p.0[0]), high(p.0[1]), high(p.0[2])))
-                .collect()
-        }
-        other => {
-            let image = other.into_rgba16();
-            let pixels = image.pixels();
-            pixels
-                .map(|p| level(high(p.0[0]), high(p.0[1]), high(p.0[2])))
-                .collect()
-        }
+    if let DynamicImage::ImageLuma8(gray) = image {
+        return gray.into_raw();
     }
+    let channels = image.color().channel_count().into();
+    match image.as_flat_samples_u16() {
+        Some(wide) => levels(wide.samples, channels, |level| (level >> 8) as u8),
+        None => levels(image.as_bytes(), channels, |level| level),
+    }
+}
+
+fn levels<T: Copy>(samples: &[T], channels: usize, eight_bits: impl Fn(T) -> u8) -> Vec<u8> {
+    let pixels = samples.chunks_exact(channels);
+    match colours(channels) {
+        1 => pixels.map(|pixel| eight_bits(pixel[0])).collect(),
+        _ => pixels
+            .map(|p| level(eight_bits(p[0]), eight_bits(p[1]), eight_bits(p[2])))
+            .collect(),
+    }
+}
+
+/// How many of a pixel's channels are not alpha.
+fn colours(channels: usize) -> usize {
+    if channels < 3 { 1 } else { 3 }
 }
 
 /// The grey level of a colour, as Pillow computes it.

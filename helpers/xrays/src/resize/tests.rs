@@ -326,7 +326,7 @@ fn errors_name_the_file_and_say_what_to_do() {
     let gone = resize(&folder.path().join("gone.jpg")).unwrap_err();
     assert!(gone.to_string().contains("gone.jpg: cannot be read"));
     let folder_itself = resize(folder.path()).unwrap_err();
-    assert!(matches!(folder_itself.reason, Reason::Io(_)));
+    assert!(matches!(folder_itself.reason, Reason::NotAFile));
 }
 
 #[test]
