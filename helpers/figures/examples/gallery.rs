@@ -1,5 +1,7 @@
-//! Writes each kind of figure into a folder, to look at:
+//! Writes each kind of figure into a folder, to look at, and figures of extreme inputs:
 //! `cargo run -p figures --example gallery -- FOLDER`.
+
+mod extremes;
 
 use figures::plotters::prelude::*;
 use figures::*;
@@ -12,8 +14,10 @@ type Points = Vec<(f64, f64)>;
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or("gallery".to_owned());
     std::fs::create_dir_all(&folder)?;
-    let figures = [rows(), curves(), others()].concat();
-    for (name, figure) in figures {
+    let usual = [rows(), curves(), others()].concat().into_iter();
+    let usual = usual.map(|(name, figure)| (name.to_owned(), figure));
+    let extreme = [extremes::rows(), extremes::curves(), extremes::others()].concat();
+    for (name, figure) in usual.chain(extreme) {
         let file = Path::new(&folder).join(name);
         std::fs::write(file.with_extension("svg"), figure.svg())?;
         std::fs::write(file.with_extension("txt"), format!("{}\n\n{figure:?}\n", figure.alt()))?;

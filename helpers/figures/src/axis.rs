@@ -2,7 +2,7 @@
 
 use crate::text::{fixed, number, power_of_ten, trimmed};
 use plotters::coord::combinators::LogCoord;
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::ranged1d::{BoldPoints, DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::IntoLogRange;
 use std::ops::Range;
@@ -31,13 +31,21 @@ impl Axis {
         let Range { start, end } = self.range();
         let (wide, size) = ((end - start).abs(), start.abs().max(end.abs()));
         let log = matches!(self, Axis::Log(..)) && end / start > 5.0;
+        let decimals = move |size: f64| (2.0 + (size / wide).log10()).floor().max(0.0) as usize;
         move |&value| match value {
             v if log => number(v),
             v if v.abs() < wide * 1e-9 => "0".to_owned(),
-            v if !(1e-4..1e9).contains(&size) && wide > size * 0.2 => power_of_ten(v),
+            v if !(1e-4..1e9).contains(&size) => power_of_ten(v, decimals(size)),
             v if wide > 50.0 => fixed(v, 0),
-            v => trimmed(v, (2.0 - wide.log10()).floor().max(0.0) as usize),
+            v => trimmed(v, decimals(1.0)),
         }
+    }
+
+    /// At most so many ticks, with their labels.
+    pub(crate) fn ticks(&self, most: usize) -> Vec<(f64, String)> {
+        let label = self.labels();
+        let ticks = self.key_points(BoldPoints(most)).into_iter();
+        ticks.map(|tick| (tick, label(&tick))).collect()
     }
 }
 
@@ -95,7 +103,6 @@ pub(crate) fn bounds(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plotters::coord::ranged1d::BoldPoints;
 
     #[test]
     fn ticks_are_there_and_their_labels_differ() {
@@ -107,8 +114,8 @@ mod tests {
                 axes.extend([Axis::log(low, high, 10.0), Axis::log(low, high, 2.0)]);
             }
             for axis in axes.iter().take(2 + usize::from(high / low > 2.0)) {
-                let ticks = axis.key_points(BoldPoints(8));
-                let mut labels: Vec<String> = ticks.iter().map(axis.labels()).collect();
+                let ticks = axis.ticks(8);
+                let mut labels: Vec<&String> = ticks.iter().map(|tick| &tick.1).collect();
                 assert!((2..=16).contains(&labels.len()), "{low}..{high}: {labels:?}");
                 labels.sort();
                 labels.dedup();

@@ -4,6 +4,7 @@ use crate::Figure;
 use crate::axis::Axis;
 use crate::text::{Table, clean, count, room, shorten, table, wrap};
 use platform::machine::machine;
+use plotters::coord::ranged1d::Ranged;
 use plotters::coord::{CoordTranslate, Shift};
 use plotters::element::{DashedPathElement, Drawable, PointCollection};
 use plotters::prelude::*;
@@ -93,9 +94,18 @@ impl Card {
         &items[..items.len().min(most)]
     }
 
-    /// The finished figure: a kind of chart, what it shows in words, its numbers, and its picture.
-    pub(crate) fn figure(&self, kind: &str, found: &str, numbers: Table, svg: String) -> Figure {
+    /// The finished figure: a kind of chart, what it shows in words, its numbers, and its picture
+    /// if there is anything to draw.
+    pub(crate) fn figure(
+        mut self,
+        kind: &str,
+        found: &str,
+        numbers: Table,
+        svg: Option<String>,
+    ) -> Figure {
         let found = if found.is_empty() { "nothing to show" } else { found };
+        self.note(svg.is_none(), "nothing to show: there is nothing yet");
+        let svg = svg.unwrap_or_else(|| self.svg(8.0, |_, _| Ok(())));
         Figure {
             alt: format!("{kind} “{}”: {found}.", self.title),
             table: table(&self.title, numbers, &self.notes),
@@ -147,12 +157,6 @@ impl Card {
             Ok(())
         };
         picture(self.size(body), draw).expect("a string takes every shape")
-    }
-
-    /// The card of a figure that has nothing to draw.
-    pub(crate) fn empty(&mut self) -> String {
-        self.note(true, "nothing to show: there is nothing yet");
-        self.svg(8.0, |_, _| Ok(()))
     }
 }
 
@@ -227,13 +231,13 @@ impl<'a> Pen<'a> {
         Ok(())
     }
 
-    pub(crate) fn path(&self, points: &[(f64, f64)], style: ShapeStyle) -> Drawn {
-        self.draw(&PathElement::new(all_fine(points), style))
-    }
-
-    pub(crate) fn dashes(&self, points: &[(f64, f64)], style: ShapeStyle) -> Drawn {
-        let points = all_fine(points);
-        self.draw(&DashedPathElement::new(points, fine(5.0), fine(4.0), style))
+    /// A line from one point to another, with dashes or without.
+    pub(crate) fn line(&self, ends: [(f64, f64); 2], style: ShapeStyle, dashed: bool) -> Drawn {
+        let ends = all_fine(&ends);
+        match dashed {
+            true => self.draw(&DashedPathElement::new(ends, fine(5.0), fine(4.0), style)),
+            false => self.draw(&PathElement::new(ends, style)),
+        }
     }
 
     pub(crate) fn polygon(&self, points: &[(f64, f64)], colour: RGBColor) -> Drawn {
@@ -248,7 +252,8 @@ impl<'a> Pen<'a> {
         Ok(self.0.draw(element)?)
     }
 
-    /// A plot in a frame, with its axes, of at most so many ticks on x and y. Without ticks on y there is no y axis.
+    /// A plot in a frame, with its axes, of at most so many ticks on x and y: on x as many as have
+    /// room for their labels. Without ticks on y there is no y axis.
     pub(crate) fn chart(
         &self,
         [left, right, top, bottom]: [f64; 4],
@@ -260,12 +265,20 @@ impl<'a> Pen<'a> {
         let size = (fine(right - LEFT), fine(bottom - top + BELOW));
         let area = self.0.clone().shrink((fine(LEFT), fine(top)), size);
         let (x_ticks, y_ticks) = (x.labels(), y.labels());
+        let apart = |most: &usize| {
+            let place = |tick| f64::from(x.map(&tick, (0, fine(right - left)))) / FINE;
+            let half = |label: &str| room(label, SMALL) / 2.0 + 3.0;
+            let ends = |(tick, label): &(f64, String)| (place(*tick), half(label));
+            let ends: Vec<(f64, f64)> = x.ticks(*most).iter().map(ends).collect();
+            ends.windows(2).all(|two| two[0].0 + two[0].1 < two[1].0 - two[1].1)
+        };
+        let most = (2..=ticks.0).rev().find(apart).unwrap_or(2);
         let mut chart = ChartBuilder::on(&area)
             .x_label_area_size(fine(BELOW))
             .y_label_area_size(fine(left - LEFT))
             .build_cartesian_2d(x, y)?;
         let mut mesh = chart.configure_mesh();
-        mesh.x_labels(ticks.0)
+        mesh.x_labels(most)
             .y_labels(ticks.1)
             .x_label_formatter(&x_ticks)
             .y_label_formatter(&y_ticks)

@@ -5,10 +5,10 @@ use crate::card::*;
 use crate::text::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use image::codecs::png::PngEncoder;
 use image::imageops::{self, FilterType};
-use image::{ExtendedColorType, GrayImage, ImageEncoder};
+use image::{GrayImage, ImageFormat};
 use plotters::style::text_anchor::HPos;
+use std::io::Cursor;
 
 /// Grey images side by side, wrapped to rows, with a caption under each.
 ///
@@ -48,10 +48,7 @@ fn draw<S: AsRef<str>>(title: &str, images: &[(S, GrayImage)], to_scale: bool) -
     let rows: Vec<Vec<String>> = captions.iter().zip(images).map(row).collect();
     let shown = card.few(images, MOST, "image");
     let shown: Vec<&GrayImage> = shown.iter().map(|(_, image)| image).collect();
-    let svg = match shown.is_empty() {
-        true => card.empty(),
-        false => paint(&card, &captions, &shown, to_scale),
-    };
+    let svg = (!shown.is_empty()).then(|| paint(&card, &captions, &shown, to_scale));
     let (what, list) = (count(images.len(), "grey image"), listed(&captions, 12));
     let heads = ["image", "size (px)"];
     card.figure("Contact sheet", &format!("{what}, {list}"), (&heads, &rows), svg)
@@ -134,9 +131,7 @@ fn png(image: &GrayImage, size: (f64, f64), detail: f64) -> Vec<u8> {
         true => imageops::thumbnail(image, wide.min(image.width()), high.min(image.height())),
         false => imageops::resize(image, wide, high, FilterType::Nearest),
     };
-    let (wide, high) = resized.dimensions();
-    let mut png = Vec::new();
-    let encoder = PngEncoder::new(&mut png);
-    let done = encoder.write_image(&resized, wide, high, ExtendedColorType::L8);
-    done.map_or(Vec::new(), |()| png)
+    let mut png = Cursor::new(Vec::new());
+    let done = resized.write_to(&mut png, ImageFormat::Png);
+    done.map_or(Vec::new(), |()| png.into_inner())
 }

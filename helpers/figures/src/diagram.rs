@@ -89,7 +89,7 @@ pub fn diagram(title: &str, nodes: &[Node], arrows: &[Arrow]) -> Figure {
     }
     let (some, all) = (joined.len(), arrows.len());
     card.note(some < all, format!("{some} of {all} arrows join two nodes and are drawn"));
-    let svg = if drawn.is_empty() { card.empty() } else { paint(&card, &drawn, &joined) };
+    let svg = (!drawn.is_empty()).then(|| paint(&mut card, &drawn, &joined));
 
     let label = |arrow: &Arrow| match arrow.label.as_str() {
         "" => String::new(),
@@ -103,12 +103,12 @@ pub fn diagram(title: &str, nodes: &[Node], arrows: &[Arrow]) -> Figure {
     card.figure("Diagram", &found, (&["arrows"], &rows), svg)
 }
 
-fn paint(card: &Card, nodes: &[&Node], arrows: &[(usize, usize, &Arrow)]) -> String {
+fn paint(card: &mut Card, nodes: &[&Node], arrows: &[(usize, usize, &Arrow)]) -> String {
     let last = |of: fn(&Node) -> f64| nodes.iter().map(|node| of(node)).fold(0.0, f64::max);
     let pitch = (RIGHT - LEFT) / (last(|node| node.column) + 1.0).max(2.0);
     let wide = (pitch - 78.0).max(pitch * 0.55).min(140.0);
-    let fit =
-        |text: &str, size: f64, lines| wrap(text, ((wide - 2.0) / size / 0.6) as usize, lines);
+    let columns = |wide: f64, size: f64| (wide / size / 0.6) as usize;
+    let fit = |text: &str, size: f64, lines| wrap(text, columns(wide - 2.0, size), lines);
     let texts = |node: &Node| (fit(&node.name, LABEL * 1.1, 3), fit(&node.note, SMALL, 4));
     let text_high = |node: &Node| {
         let (name, note) = texts(node);
@@ -117,36 +117,61 @@ fn paint(card: &Card, nodes: &[&Node], arrows: &[(usize, usize, &Arrow)]) -> Str
     let high = nodes.iter().map(|node| text_high(node)).fold(0.0, f64::max) + 18.0;
     let row = high + 64.0;
     let at = |node: &Node| (LEFT + pitch * (node.column + 0.5), 4.0 + high / 2.0 + row * node.row);
-    card.svg(row * last(|node| node.row) + high + 10.0, |pen, top| {
-        let mut labels = Vec::new();
-        for &(from, to, arrow) in arrows {
-            let ((x0, y0), (x1, y1)) = (at(nodes[from]), at(nodes[to]));
-            let (y0, y1) = (top + y0, top + y1);
-            let long = (x1 - x0).hypot(y1 - y0).max(1.0);
-            let (ux, uy) = ((x1 - x0) / long, (y1 - y0) / long);
-            let point = |along: f64, aside: f64| {
-                (x0 + ux * along - uy * aside, y0 + uy * along + ux * aside)
-            };
-            // From a box' middle to its edge, in the arrow's direction.
-            let across = wide / 2.0 / ux.abs().max(1e-9);
-            let edge = across.min(high / 2.0 / uy.abs().max(1e-9)) + 2.0;
-            // There and back are two lines, each with its label at its own side.
-            let pair = arrows.iter().any(|other| (other.0, other.1) == (to, from));
-            let (aside, middle) = if pair { (8.0, 0.5 - 0.2 * uy.abs()) } else { (0.0, 0.5) };
-            let line = [point(edge, aside), point(long - edge - 7.0, aside)];
-            match arrow.dashed {
-                true => pen.dashes(&line, stroke(SOFT, 1.5))?,
-                false => pen.path(&line, stroke(SOFT, 1.5))?,
+
+    // What is in a label's way: (x, y) of its middle, half its width and its height.
+    let mut taken: Vec<[f64; 4]> = Vec::new();
+    taken.extend(nodes.iter().map(|node| [at(node).0, at(node).1, wide / 2.0, high / 2.0]));
+    let (mut drawn, mut labels, mut crowded) = (Vec::new(), Vec::new(), 0);
+    for &(from, to, arrow) in arrows {
+        let ((x0, y0), (x1, y1)) = (at(nodes[from]), at(nodes[to]));
+        let long = (x1 - x0).hypot(y1 - y0).max(1.0);
+        let (ux, uy) = ((x1 - x0) / long, (y1 - y0) / long);
+        let point =
+            |along: f64, aside: f64| (x0 + ux * along - uy * aside, y0 + uy * along + ux * aside);
+        // From a box' middle to its edge, in the arrow's direction.
+        let across = wide / 2.0 / ux.abs().max(1e-9);
+        let edge = across.min(high / 2.0 / uy.abs().max(1e-9)) + 2.0;
+        // There and back are two lines, each with its label at its own side.
+        let pair = arrows.iter().any(|other| (other.0, other.1) == (to, from));
+        let (aside, middle) = if pair { (8.0, 0.5 - 0.2 * uy.abs()) } else { (0.0, 0.5) };
+        let line = [point(edge, aside), point(long - edge - 7.0, aside)];
+        let (tip, back) = (long - edge, long - edge - 10.0);
+        let head = [(tip, 0.0), (back, 4.5), (back, -4.5)];
+        let head = head.map(|(along, side)| point(along, aside + side));
+        drawn.push((line, head, arrow.dashed));
+
+        // A label stands where it covers neither a box nor another label.
+        let lines = wrap(&arrow.label, columns(pitch - wide, SMALL).min(9), 2);
+        let half = widest(&lines, SMALL) / 2.0 - 1.0;
+        let place = |shift: &f64| {
+            let along = edge + (long - 2.0 * edge) * (middle + shift);
+            let (x, y) = point(along, aside * (1.0 + 0.9 * ux.abs()));
+            [x, y, half, 7.5 * lines.len() as f64]
+        };
+        let free = |[x, y, wide, high]: &[f64; 4]| {
+            let apart =
+                |a: &[f64; 4]| (a[0] - x).abs() >= a[2] + wide || (a[1] - y).abs() >= a[3] + high;
+            taken.iter().all(apart)
+        };
+        match [0.0, -0.15, 0.15, -0.3, 0.3].iter().map(place).find(free) {
+            _ if lines.is_empty() => {}
+            None => crowded += 1,
+            Some(at) => {
+                taken.push(at);
+                labels.push((at, lines));
             }
-            let (tip, back) = (long - edge, long - edge - 10.0);
-            let head = [(tip, 0.0), (back, 4.5), (back, -4.5)];
-            pen.polygon(&head.map(|(along, side)| point(along, aside + side)), SOFT)?;
-            let label = point(edge + (long - 2.0 * edge) * middle, aside * (1.0 + 0.9 * ux.abs()));
-            labels.push((label, wrap(&arrow.label, 9, 2)));
+        }
+    }
+    card.note(crowded > 0, format!("left out for lack of room: {}", count(crowded, "label")));
+
+    card.svg(row * last(|node| node.row) + high + 10.0, |pen, top| {
+        let low = |(x, y): (f64, f64)| (x, top + y);
+        for (line, head, dashed) in drawn {
+            pen.line(line.map(low), stroke(SOFT, 1.5), dashed)?;
+            pen.polygon(&head.map(low), SOFT)?;
         }
         for node in nodes {
-            let (x, y) = at(node);
-            let y = top + y;
+            let (x, y) = low(at(node));
             let colour = colour(if node.store { 4 } else { 0 });
             let [from, to] = [(x - wide / 2.0, y - high / 2.0), (x + wide / 2.0, y + high / 2.0)];
             pen.rect([from, to], colour.mix(0.14).filled())?;
@@ -154,7 +179,7 @@ fn paint(card: &Card, nodes: &[&Node], arrows: &[(usize, usize, &Arrow)]) -> Str
             // What keeps things has a lid and a floor.
             for y in [from.1 + 5.0, to.1 - 5.0] {
                 if node.store {
-                    pen.path(&[(from.0, y), (to.0, y)], stroke(colour, 1.0))?;
+                    pen.line([(from.0, y), (to.0, y)], stroke(colour, 1.0), false)?;
                 }
             }
             let (name, note) = texts(node);
@@ -168,10 +193,9 @@ fn paint(card: &Card, nodes: &[&Node], arrows: &[(usize, usize, &Arrow)]) -> Str
                 y += 15.0;
             }
         }
-        for ((x, y), lines) in labels {
+        for ([x, y, _, high], lines) in labels {
             for (line, text) in lines.iter().enumerate() {
-                let shift = 15.0 * (line as f64 - (lines.len() as f64 - 1.0) / 2.0);
-                pen.patch((x, y + shift), text, CARD)?;
+                pen.patch((x, top + y - high + 15.0 * line as f64 + 7.5), text, CARD)?;
             }
         }
         Ok(())

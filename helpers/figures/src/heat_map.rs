@@ -65,10 +65,8 @@ pub fn heat_map(
 
     let rows = card.few(&rows, MOST, "row");
     let columns = card.few(&columns, MOST, "column");
-    let svg = match bounds(found.iter().map(|found| found.0)) {
-        Some(ends) => paint(&card, (&unit, ends), (rows, columns), value),
-        None => card.empty(),
-    };
+    let svg = bounds(found.iter().map(|found| found.0));
+    let svg = svg.map(|ends| paint(&card, (&unit, ends), (rows, columns), value));
     card.figure("Heat map", &ends.unwrap_or_default(), (&heads, &lines), svg)
 }
 
@@ -94,13 +92,11 @@ fn paint(
         false if high > low => (v - low) / (high - low),
         false => 0.5,
     };
-    let names = rows.iter().map(|name| room(&shorten(name, 26), SMALL));
-    let left = LEFT + names.fold(0.0, f64::max) + 10.0;
+    let left = LEFT + widest(rows.iter().map(|name| shorten(name, 26)), SMALL) + 10.0;
     let wide = ((RIGHT - 110.0 - left) / columns.len() as f64).min(130.0);
     let row_high = wide.clamp(20.0, 36.0);
     // Columns that are too narrow for their names have every second, third … one named.
-    let widest = columns.iter().map(|name| room(name, SMALL) + 6.0).fold(0.0, f64::max);
-    let every = (widest / wide).ceil().max(1.0) as usize;
+    let every = ((widest(columns, SMALL) + 6.0) / wide).ceil().max(1.0) as usize;
     // Numbers in some of the cells only would look as if those were special.
     let cells = || (0..rows.len()).flat_map(|r| (0..columns.len()).map(move |c| (r, c)));
     let mut shown = cells().filter_map(|(row, column)| value(row, column));

@@ -143,16 +143,13 @@ pub fn drawing(
 ) -> Figure {
     let size = (size.0.clamp(16, 4000), size.1.clamp(16, 4000));
     let alt = text::clean(alt);
-    let (svg, table) = match card::picture(size, draw) {
-        Ok(svg) => (svg, alt.clone()),
-        Err(why) => {
-            let mut card = card::Card::new(&alt);
-            card.measured = false;
-            card.note(true, format!("the drawing failed: {why}"));
-            let svg = card.svg(8.0, |_, _| Ok(()));
-            return card.figure("Drawing", "the drawing failed", (&[], &[]), svg);
-        }
+    let why = match card::picture(size, draw) {
+        Ok(svg) => return Figure { svg, table: alt.clone(), alt, width: size.0 },
+        Err(why) => why,
     };
-    let width = size.0;
-    Figure { svg, alt, table, width }
+    let mut card = card::Card::new(&alt);
+    card.measured = false;
+    card.note(true, format!("the drawing failed: {why}"));
+    let svg = card.svg(8.0, |_, _| Ok(()));
+    card.figure("Drawing", "the drawing failed", (&[], &[]), Some(svg))
 }

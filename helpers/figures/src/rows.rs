@@ -336,10 +336,7 @@ impl Rows {
         let many = any(&|row| row.runs.len() > MOST_RUNS);
         card.note(many, format!("the first {} runs of a row are drawn", MOST_RUNS));
         let shown = card.few(&rows, MOST_ROWS, "row");
-        let svg = match shown.is_empty() {
-            true => card.empty(),
-            false => self.paint(&card, &groups, shown),
-        };
+        let svg = (!shown.is_empty()).then(|| self.paint(&card, &groups, shown));
         let cells = |(group, row): &(usize, &Row)| {
             let own = [row.name.clone(), row.value.clone()];
             own.into_iter().chain(row.cells.clone()).chain([groups[*group].clone()]).collect()
@@ -427,15 +424,12 @@ impl Rows {
 
     fn paint(&self, card: &Card, groups: &[String], rows: &[(usize, &Row)]) -> String {
         let names: Vec<Vec<String>> = rows.iter().map(|(_, row)| wrap(&row.name, 34, 2)).collect();
-        let widest = |texts: &mut dyn Iterator<Item = &String>, size: f64| {
-            texts.map(|text| room(text, size)).fold(0.0, f64::max)
-        };
         let groups: Vec<String> = groups.iter().map(|group| shorten(group, 30)).collect();
-        let heads = widest(&mut groups.iter(), LABEL * 1.1);
-        let left = LEFT + widest(&mut names.iter().flatten(), LABEL).max(heads) + 12.0;
-        let beside = widest(&mut rows.iter().map(|(_, row)| &row.beside), SMALL);
+        let heads = widest(&groups, LABEL * 1.1);
+        let left = LEFT + widest(names.iter().flatten(), LABEL).max(heads) + 12.0;
+        let beside = widest(rows.iter().map(|(_, row)| &row.beside), SMALL);
         let value_end = RIGHT - if beside > 0.0 { beside + 12.0 } else { 0.0 };
-        let values = widest(&mut rows.iter().map(|(_, row)| &row.value), LABEL * 1.1);
+        let values = widest(rows.iter().map(|(_, row)| &row.value), LABEL * 1.1);
 
         // One unit of the y axis is one row; a group's heading takes 0.8, and so do the margins.
         let headed = groups.len() > 1 && self.sorted != Some(false);
@@ -515,7 +509,7 @@ impl Rows {
             let bar = [(left.min(x), y - half), (left.max(x), y + half)];
             let share = if row.runs.is_empty() { 0.75 } else { 0.35 };
             match (log, row.model) {
-                (true, _) => pen.path(&[(left, y), (x, y)], stroke(GRID, 1.0))?,
+                (true, _) => pen.line([(left, y), (x, y)], stroke(GRID, 1.0), false)?,
                 (_, true) => pen.hatch(bar, RULE, false)?,
                 _ => pen.rect(bar, hue.mix(share).filled())?,
             }

@@ -5,25 +5,8 @@ use super::*;
 use measure::Timing;
 use roxmltree::{Document, Node as Xml};
 
-/// Names that are hard to lay out: ordinary, long, markup, wide characters, empty.
-const NAMES: [&str; 7] = [
-    "iterator",
-    "the long name of a variant with all of its details, take one",
-    "the long name of a variant with all of its details, take two",
-    "<b>&\"quoted\"</b> ]]>",
-    "emoji 🚀👩‍🔬 and 日本語のテキスト",
-    "ÄÖÜ µ × →",
-    "",
-];
-const VALUES: [f64; 9] = [3.0, -4.0, 0.0, f64::NAN, f64::INFINITY, 1e-9, 1e6, 1e300, 1e-300];
-
-fn name(place: usize) -> String {
-    format!("{} {place}", NAMES[place % 7])
-}
-
-fn of(place: usize) -> f64 {
-    VALUES[place % 9]
-}
+#[path = "../examples/extremes/mod.rs"]
+mod extremes;
 
 fn number(node: Xml, name: &str) -> f64 {
     node.attribute(name).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no {name}"))
@@ -67,7 +50,7 @@ fn corners(node: Xml) -> Vec<(f64, f64)> {
 }
 
 /// Panics unless the figure is well-formed XML whose shapes and texts lie inside the picture.
-fn check(figure: Figure) {
+fn check((name, figure): (String, Figure)) {
     assert!(figure.svg().len() < 350_000, "{} bytes", figure.svg().len());
     assert!(!figure.alt().is_empty() && !figure.alt().contains('\n'));
     let document = Document::parse(figure.svg()).expect("the SVG is XML");
@@ -75,94 +58,34 @@ fn check(figure: Figure) {
     for (x, y) in document.descendants().flat_map(corners) {
         let inside =
             [(x, size[0]), (y, size[1])].iter().all(|(v, end)| *v > -0.6 && *v < end + 0.6);
-        assert!(inside, "{x}, {y} of {size:?} in {}", figure.alt());
+        assert!(inside, "{x}, {y} of {size:?} in {name}");
     }
 }
 
 #[test]
 fn rows_of_any_number_and_kind_stay_inside() {
-    for (n, skip) in [0, 1, 2, 5, 16, 40, 300].into_iter().flat_map(|n| [(n, 1), (n, 9), (n, 3)]) {
-        let names: Vec<String> = (0..n).map(name).collect();
-        let value = |i: usize| of(i * skip + 5);
-        let runs = |i: usize| vec![value(i), value(i) * 1.02, value(i + 1)];
-        let timings = names.iter().enumerate().map(|(i, name)| Timing::of_wall(name, runs(i)));
-        let timings: Vec<Timing> = timings.collect();
-        check(bars("Resize 240 X-rays to 64 × 64", &timings).figure());
-        check(
-            bars("t", &timings).group("Python", &["emoji", "the"]).group("<&>", &["it"]).figure(),
-        );
-        let amounts = names.iter().enumerate().map(|(i, name)| (name.as_str(), value(i)));
-        let amounts: Vec<(&str, f64)> = amounts.collect();
-        check(
-            quantities("Memory of an image", "MB", &amounts).model(&[&name(0)]).sorted().figure(),
-        );
-        let ratio = |i: usize| Ratio {
-            name: name(i),
-            measured: Some(value(i)),
-            range: (value(i) * 0.8, value(i + 1)),
-            mark: i.is_multiple_of(2).then(|| value(i + 2)),
-        };
-        check(ratios("Gains", NAMES[1], &(0..n).map(ratio).collect::<Vec<_>>()).figure());
-        let parts: Vec<(&String, Vec<f64>)> = names.iter().map(|name| (name, runs(n))).collect();
-        check(stacked("Where the time goes", &[NAMES[1], "b", "c", "d"], &parts).figure());
-    }
+    extremes::rows().into_iter().for_each(check);
 }
 
 #[test]
 fn xy_figures_of_any_values_stay_inside() {
-    for n in [0, 1, 2, 16, 3000] {
-        let series = |place: usize| (0..n).map(move |i| (of(i + place) + i as f64, of(i)));
-        let all: Vec<(&str, Vec<(f64, f64)>)> =
-            NAMES.iter().enumerate().map(|(i, &name)| (name, series(i).collect())).collect();
-        let chart = lines(NAMES[1], "workers (number)", "speedup (×)", &all);
-        let chart = chart.dots("runs", &all[3].1).model("law", &[(1.0, 2.0), (3000.0, 5.0)]);
-        check(chart.figure());
-        check(chart.clone().log_x().steps().figure());
-        check(chart.log_x().log_y().theory().figure());
-        let timing = |i: usize| (i, Timing::of_wall("t", vec![of(i), 1.0 + i as f64]));
-        check(speedup("s", &(0..n.min(300)).map(timing).collect::<Vec<_>>()).figure());
-    }
+    extremes::curves().into_iter().for_each(check);
 }
 
 #[test]
 fn timelines_maps_sheets_and_diagrams_stay_inside() {
-    // What is too much to draw still counts.
-    let kind = SpanKind::Work;
-    let one = |i: i32| Span {
-        lane: "a".into(),
-        label: "b".into(),
-        start: i.into(),
-        end: (i + 1).into(),
-        kind,
+    extremes::others().into_iter().for_each(check);
+}
+
+#[test]
+fn what_is_too_much_to_draw_still_counts() {
+    let span = |i: i32| {
+        let (lane, label, kind) = ("a".into(), "b".into(), SpanKind::Work);
+        Span { lane, label, start: i.into(), end: (i + 1).into(), kind }
     };
-    let long = timeline("t", &(0..1500).map(one).collect::<Vec<_>>());
+    let long = timeline("t", &(0..1500).map(span).collect::<Vec<_>>());
     assert!(long.alt().contains("done after 1,500 s; a busy 100 %"), "{}", long.alt());
     assert!(long.table().contains("the last 500 spans not drawn"), "{}", long.table());
-    for n in [0, 1, 2, 5, 16, 100, 2000] {
-        let span = |i: usize| Span {
-            lane: name(i % 45),
-            label: NAMES[i % 7].into(),
-            start: 0.01 * (i % 97) as f64,
-            end: if i % 50 == 7 { f64::NAN } else { 0.01 * (i % 97) as f64 + 0.1 },
-            kind: if i.is_multiple_of(2) { SpanKind::Wait } else { SpanKind::Work },
-        };
-        let spans: Vec<Span> = (0..n).map(span).collect();
-        check(timeline("Who did what", &spans));
-        check(timeline_in(NAMES[4], "minutes", 60.0, &spans));
-        let names: Vec<String> = (0..n).map(name).collect();
-        let row = |i: usize| (0..n.min(80)).map(|j| of(i + j)).collect();
-        let values: Vec<Vec<f64>> = (0..n.min(80)).map(row).collect();
-        check(heat_map("t", "°C", &names, &names, &values));
-        check(heat_map("t", "times faster (×)", &names[..n.min(4)], &[], &values));
-        let node = |i: usize| Node::new(&name(i), (i % 4) as f64, (i / 4) as f64).note(NAMES[1]);
-        let nodes: Vec<Node> = (0..n).map(node).collect();
-        let arrow = |i: usize| Arrow::new(&name(i), &name(i * 7 % n), "a task");
-        check(diagram("How it works", &nodes, &(0..n).map(arrow).collect::<Vec<_>>()));
-        let image = |i: usize| (name(i), image::GrayImage::new(i as u32 * 37 % 900, 300));
-        let images: Vec<(String, image::GrayImage)> = (0..n.min(60)).map(image).collect();
-        check(contact_sheet("Before and after", &images));
-        check(contact_sheet_to_scale("Before and after", &images));
-    }
 }
 
 #[test]
@@ -257,7 +180,7 @@ fn a_drawing_of_ones_own_is_a_figure_and_says_why_it_failed() {
     let figure = drawing("A dot", (300, 200), |root| Ok(root.draw(&dot)?));
     assert_eq!((dots(&figure), figure.alt()), (vec![150.0], "A dot"));
     assert!(figure.html().contains("width=\"300\""));
-    check(figure);
+    check(("drawing".to_owned(), figure));
     let failed = drawing("A dot", (300, 200), |_| Err("no data".into()));
     assert!(failed.svg().contains("the drawing failed: no data"));
 }

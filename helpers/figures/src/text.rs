@@ -8,6 +8,11 @@ pub(crate) fn room(text: &str, size: f64) -> f64 {
     columns(text) as f64 * size * 0.61
 }
 
+/// The room that the widest of `texts` takes.
+pub(crate) fn widest<S: AsRef<str>>(texts: impl IntoIterator<Item = S>, size: f64) -> f64 {
+    texts.into_iter().map(|text| room(text.as_ref(), size)).fold(0.0, f64::max)
+}
+
 /// How many columns of fixed width `text` takes: Chinese, Japanese and Korean characters and emoji
 /// take two, joiners and accents of their own none.
 pub(crate) fn columns(text: &str) -> usize {
@@ -65,7 +70,7 @@ pub(crate) fn wrap(text: &str, most: usize, lines: usize) -> Vec<String> {
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
-        size if !(1e-4..1e9).contains(&size) => power_of_ten(value),
+        size if !(1e-4..1e9).contains(&size) => power_of_ten(value, 2),
         size => trimmed(value, (2 - size.log10().floor() as i32).max(0) as usize),
     }
 }
@@ -96,8 +101,9 @@ pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     out + rest
 }
 
-pub(crate) fn power_of_ten(value: f64) -> String {
-    let text = format!("{value:.2e}").replace('-', "−");
+/// `value` as digits, with at most so many decimals, and a power of ten.
+pub(crate) fn power_of_ten(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$e}").replace('-', "−");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let digits = digits.trim_end_matches('0').trim_end_matches('.');
     format!("{digits}e{exponent}")
@@ -171,7 +177,6 @@ pub(crate) fn table(title: &str, (heads, rows): Table, notes: &[String]) -> Stri
     let mut lines: Vec<Vec<String>> = vec![heads.iter().map(|head| clean(head)).collect()];
     lines.extend(shown.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()));
     let is_number = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || c == '−');
-    let mut out = clean(title);
     let mut text = vec![String::new(); lines.len()];
     for column in 0..heads.len() {
         let cell = |line: &Vec<String>| line.get(column).cloned().unwrap_or_default();
@@ -188,16 +193,11 @@ pub(crate) fn table(title: &str, (heads, rows): Table, notes: &[String]) -> Stri
             });
         }
     }
-    for line in &text {
-        out.push_str(&format!("\n{}", line.trim_end()));
-    }
-    if rows.len() > shown.len() {
-        out.push_str(&format!("\n… and {}", count(rows.len() - shown.len(), "more row")));
-    }
-    for note in notes {
-        out.push_str(&format!("\n{}", clean(note)));
-    }
-    out
+    let left = rows.len() - shown.len();
+    let left = (left > 0).then(|| format!("… and {}", count(left, "more row")));
+    let text = text.iter().map(|line| line.trim_end().to_owned()).chain(left);
+    let notes = notes.iter().map(|note| clean(note));
+    [clean(title)].into_iter().chain(text).chain(notes).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -113,6 +113,7 @@ const MOST_SERIES: usize = 14;
 const MARKED: usize = 30;
 const MOST_POINTS: usize = 2000;
 const HIGH: f64 = 300.0;
+const Y_TICKS: usize = 7;
 
 impl Lines {
     /// Makes the x axis logarithmic: powers of two where all x are, else of ten.
@@ -183,10 +184,7 @@ impl Lines {
         let points = count(left_out, "point");
         card.note(left_out > 0, format!("{points} that cannot be drawn left out"));
         card.note(every > 1, format!("of many points every {every}th is drawn"));
-        let svg = match self.axes(&drawn) {
-            Some(axes) => self.paint(&card, &drawn, axes),
-            None => card.empty(),
-        };
+        let svg = self.axes(&drawn).map(|axes| self.paint(&card, &drawn, axes));
         let mut rows = Vec::new();
         let each = (60 / self.series.len().max(1)).max(2);
         for one in &self.series {
@@ -229,20 +227,22 @@ impl Lines {
         let last = |one: &Series| one.points.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0));
         let end = |one: &Series| last(one).map_or(f64::MIN, |last| last.1);
         key.sort_by(|a, b| end(b).total_cmp(&end(a)));
-        let wide = key.iter().map(|one| room(&shorten(&one.name, 28), SMALL));
-        let right = RIGHT - if key.is_empty() { 8.0 } else { wide.fold(0.0, f64::max) + 44.0 };
+        let wide = widest(key.iter().map(|one| shorten(&one.name, 28)), SMALL);
+        let right = RIGHT - if key.is_empty() { 8.0 } else { wide + 44.0 };
         let high = HIGH.max(21.0 * key.len() as f64);
 
         card.svg(28.0 + high + BELOW, |pen, top| {
             let label = format!("{}{}", shorten(&self.y_label, 76), scale(self.log_y));
             let ink = (SMALL, FontStyle::Normal, INK);
             pen.text((LEFT, top + 6.0), &label, ink, HPos::Left)?;
-            let frame = [LEFT + 54.0, right, top + 28.0, top + 28.0 + high];
+            let labels = axes.1.ticks(Y_TICKS).into_iter().map(|tick| tick.1);
+            let left = LEFT + widest(labels, SMALL).max(42.0) + 12.0;
+            let frame = [left, right, top + 28.0, top + 28.0 + high];
             // Among whole numbers no ticks between them.
             let fractions = series.iter().flat_map(|one| &one.points).any(|p| p.0.fract() != 0.0);
             let wide = axes.0.range().end - axes.0.range().start;
             let most = if fractions || self.log_x { f64::MAX } else { wide };
-            let ticks = (((right - LEFT) / 56.0).min(most).max(2.0) as usize, 7);
+            let ticks = (((right - LEFT) / 56.0).min(most).max(2.0) as usize, Y_TICKS);
             let label = format!("{}{}", shorten(&self.x_label, 70), scale(self.log_x));
             pen.chart(frame, axes, ticks, &label, |chart| {
                 // Models lie below what was measured, single runs below their medians.
@@ -256,10 +256,8 @@ impl Lines {
             let mut y = top + 36.0;
             for one in key {
                 let (x, style) = (right + 14.0, stroke(colour(one.look), 2.0));
-                match one.kind {
-                    Kind::Model => pen.dashes(&[(x, y), (x + 22.0, y)], style)?,
-                    Kind::Line => pen.path(&[(x, y), (x + 22.0, y)], style)?,
-                    Kind::Dots => {}
+                if one.kind != Kind::Dots {
+                    pen.line([(x, y), (x + 22.0, y)], style, one.kind == Kind::Model)?;
                 }
                 if self.has_marks(one) {
                     let at = [(fine(x + 11.0), fine(y))];

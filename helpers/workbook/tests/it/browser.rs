@@ -126,13 +126,9 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
         say("the browser test was skipped: there are no chapters yet");
         return;
     };
-    let Some(chromium) = chromium() else {
-        leave_out(
-            "JupyterLab in a browser",
-            "Chromium was not found; install it (Debian and Ubuntu: `sudo apt install chromium`) \
-             or set WORKBOOK_CHROMIUM to the program",
-        );
-        return;
+    let chromium = match chromium() {
+        Ok(chromium) => chromium,
+        Err(why) => return leave_out("JupyterLab in a browser", why),
     };
     set_up();
     let python = match python_with_playwright() {
@@ -219,10 +215,10 @@ fn jupyterlab_does_not_outlive_the_command() {
     }
 }
 
-/// The system's Chromium or Chrome.
-fn chromium() -> Option<PathBuf> {
+/// The system's Chromium or Chrome; an error says what mends that there is none.
+pub fn chromium() -> Result<PathBuf, &'static str> {
     if let Some(chosen) = std::env::var_os("WORKBOOK_CHROMIUM") {
-        return Some(chosen.into());
+        return Ok(chosen.into());
     }
     let folders: Vec<PathBuf> =
         std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
@@ -230,11 +226,17 @@ fn chromium() -> Option<PathBuf> {
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
         .find(|program| program.is_file())
+        .ok_or(
+            "Chromium was not found; install it (Debian and Ubuntu: `sudo apt install chromium`) \
+             or set WORKBOOK_CHROMIUM to the program",
+        )
 }
 
-/// A Python environment of the test's own, made on first use. That needs a network, which the
+/// A Python environment of the tests' own, made on first use. That needs a network, which the
 /// workbook does not need any more at this point; an error says why there is none.
-fn python_with_playwright() -> Result<PathBuf, String> {
+pub fn python_with_playwright() -> Result<PathBuf, String> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _only = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = root().join("target/workbook/test-venv");
     let python = folder.join("bin/python");
     let ready = |python: &Path| {

@@ -9,9 +9,10 @@
 //! | [`chapters`] | are the chapters well formed, and does every cell of them run? |
 //! | [`exercises`] | do the checks accept the solutions and nothing else? |
 //! | [`browser`] | does all of it work in JupyterLab? |
+//! | [`figures`] | do the labels of figures keep apart, in a browser's own measure of them? |
 //! | [`not_tested`] | does whoever runs the tests learn what was not tested? |
 //!
-//! Everything here runs on the kernel that readers use. The first test that needs it makes it
+//! All but the figures runs on the kernel that readers use. The first test that needs it makes it
 //! (`cargo workbook setup`), which takes minutes on a fresh clone and nothing later.
 
 mod browser;
@@ -22,8 +23,11 @@ mod commands;
 mod common;
 mod endings;
 mod exercises;
+mod figures;
 mod kernels;
 #[path = "../left_out/mod.rs"]
 mod left_out;
 mod not_tested;
+#[path = "../object/mod.rs"]
+mod object;
 mod runner;
