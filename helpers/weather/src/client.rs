@@ -1,28 +1,58 @@
 //! A client that comes through all that a service does to it: what chapter 05 builds step by
 //! step, in one piece.
+//!
+//! | submodule | idea |
+//! |---|---|
+//! | `server` | starts and stops a server |
+//! | `day` | one day's readings, and what can be asked of them |
+//! | `formats` | versions 1 and 2 of the format |
+//! | `error` | why a day could not be fetched, and whether to try again |
+//! | `fetch` | one day, by one request |
+//! | `backoff` | how long to wait before trying again |
+//! | `limit` | so many calls in a window of time |
+//! | `keep` | days that were fetched, in a folder |
+//! | `mode` | this machine's service or the real one |
+//! | [`readings`] | readings as files of JSON lines, made once and kept |
+//! | [`tls`] | which cryptography the clients use |
 
-use super::backoff::Backoff;
-use super::day::Day;
-use super::error::FetchError;
-use super::fetch::{Pages, check_date, check_head, day_url, page_url};
-use super::formats::parse_page;
-use super::keep::Keep;
-use super::limit::RateLimit;
-use super::settings::CallLimit;
-use futures_util::stream::{self, BoxStream};
-use futures_util::{Stream, StreamExt};
+mod backoff;
+mod day;
+mod error;
+mod fetch;
+mod formats;
+mod keep;
+mod limit;
+mod mode;
+pub mod readings;
+mod server;
+pub mod tls;
+
+pub use backoff::Backoff;
+pub use day::{Day, Reading, Station};
+pub use error::FetchError;
+pub use fetch::{day_url, fetch_day, fetch_day_blocking, retry_after};
+pub use formats::{parse_day, parse_page};
+pub use limit::RateLimit;
+pub use mode::{WeatherMode, weather_mode};
+pub use platform::dates::dates;
+pub use server::{WeatherError, WeatherServer};
+
+use crate::settings::{CallLimit, Version};
+use fetch::{Pages, check_date, check_head, page_url};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream;
+use keep::Keep;
 use platform::chance::number_of;
 use platform::progress::Progress;
 use platform::runtime::on_one_thread;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::{BTreeMap, HashSet};
-use std::future::Future;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How a [`WeatherClient`] behaves.
@@ -36,15 +66,15 @@ use std::time::Duration;
 /// };
 /// assert_eq!(settings.retries, 5);
 /// ```
-#[derive(Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClientSettings {
-    /// Such as [`WeatherServer::url`](super::WeatherServer::url). One on this machine is never
+    /// Such as [`WeatherServer::url`](WeatherServer::url). One on this machine is never
     /// asked through a proxy, and not left for another one by a redirect.
     pub base_url: String,
-    /// 1 or 2: the version of the format to ask for.
-    pub version: u8,
+    /// The version of the format to ask for.
+    pub version: Version,
     /// Sent with each request, as `x-api-key`.
-    pub key: Option<String>,
+    pub key: Option<Key>,
     /// At most so many requests at one time.
     pub in_flight: usize,
     /// For a connection.
@@ -74,7 +104,7 @@ impl ClientSettings {
     pub fn at(base_url: &str) -> ClientSettings {
         ClientSettings {
             base_url: base_url.trim_end_matches('/').to_owned(),
-            version: 1,
+            version: Version::V1,
             key: None,
             in_flight: 40,
             connect_timeout: Duration::from_secs(2),
@@ -90,23 +120,13 @@ impl ClientSettings {
     }
 }
 
-impl std::fmt::Debug for ClientSettings {
-    /// Without the key: a notebook's outputs are shown to others.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientSettings")
-            .field("base_url", &self.base_url)
-            .field("version", &self.version)
-            .field("key", &self.key.as_ref().map(|_| "…"))
-            .field("in_flight", &self.in_flight)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("timeout", &self.timeout)
-            .field("largest_body", &self.largest_body)
-            .field("retries", &self.retries)
-            .field("backoff", &self.backoff)
-            .field("longest_wait", &self.longest_wait)
-            .field("rate_limit", &self.rate_limit)
-            .field("keep_in", &self.keep_in)
-            .finish_non_exhaustive()
+/// What a service asks its users for. It is not shown: a notebook's outputs are seen by others.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(pub String);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
     }
 }
 
@@ -136,10 +156,12 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    /// Those of the dates that are not here, also such as failed.
+    /// Those of the dates that are not here, also such as failed, each of them once.
     pub fn missing(&self, dates: &[String]) -> Vec<String> {
-        let missing = |date: &&String| !self.days.contains_key(*date);
-        dates.iter().filter(missing).cloned().collect()
+        let mut seen = HashSet::new();
+        let new = dates.iter().filter(|date| seen.insert(*date));
+        let missing = new.filter(|date| !self.days.contains_key(*date));
+        missing.cloned().collect()
     }
 
     /// How often each kind of failure occurs among the dates that failed.
@@ -164,9 +186,6 @@ impl Fetched {
     }
 }
 
-/// A future in a box: a cell that awaits it has little to compile.
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
 impl WeatherClient {
     /// A client with these settings. It makes no connection yet.
     ///
@@ -178,11 +197,11 @@ impl WeatherClient {
         let url = reqwest::Url::parse(&settings.base_url).map_err(|e| wrong(e.to_string()))?;
         let mut headers = HeaderMap::new();
         if let Some(key) = &settings.key {
-            let mut key = HeaderValue::from_str(key).map_err(|e| wrong(e.to_string()))?;
+            let mut key = HeaderValue::from_str(&key.0).map_err(|e| wrong(e.to_string()))?;
             key.set_sensitive(true);
             headers.insert(HeaderName::from_static("x-api-key"), key);
         }
-        crate::tls::choose();
+        tls::choose();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!(
                 "data-processing-workbook/",
@@ -218,27 +237,23 @@ impl WeatherClient {
         })
     }
 
-    /// Its settings.
-    pub fn settings(&self) -> &ClientSettings {
-        &self.inner.settings
-    }
-
     /// How many requests it has made so far, retries and further pages included.
     pub fn requests(&self) -> usize {
         self.inner.requests.load(Ordering::Relaxed)
     }
 
-    /// One day, with retries.
+    /// One day, with retries. This future and the others are boxed, so that a cell that awaits one
+    /// has little to compile.
     ///
     /// # Errors
     ///
     /// What failed at the last try.
-    pub fn fetch_day<'a>(&'a self, date: &'a str) -> Boxed<'a, Result<Day, FetchError>> {
+    pub fn fetch_day<'a>(&'a self, date: &'a str) -> BoxFuture<'a, Result<Day, FetchError>> {
         Box::pin(self.inner.fetch(date))
     }
 
     /// All days, and what failed: one date's failure does not touch the others.
-    pub fn fetch<'a>(&'a self, dates: &'a [String]) -> Boxed<'a, Fetched> {
+    pub fn fetch<'a>(&'a self, dates: &'a [String]) -> BoxFuture<'a, Fetched> {
         Box::pin(async {
             let mut fetched = Fetched::default();
             self.fetch_into(&mut fetched, dates).await;
@@ -246,18 +261,26 @@ impl WeatherClient {
         })
     }
 
-    /// Fetches those of the dates that are not in `fetched` yet, and puts each there as it
-    /// arrives. So whoever cancels this, by a timeout for example, keeps what has come, and a
+    /// Fetches those of the dates that are not in `fetched` yet, a date that is given twice only
+    /// once, and puts each there as it arrives. So whoever cancels this, by a timeout for example, keeps what has come, and a
     /// second call goes on from there.
     pub fn fetch_into<'a>(
         &'a self,
         fetched: &'a mut Fetched,
         dates: &'a [String],
-    ) -> Boxed<'a, ()> {
+    ) -> BoxFuture<'a, ()> {
         Box::pin(async {
             let missing = fetched.missing(dates);
             let progress = Progress::new("days", missing.len());
-            let mut results = self.results(missing);
+            let fetches = stream::iter(missing).map(|date| {
+                let inner = self.inner.clone();
+                async move {
+                    let result = inner.fetch(&date).await;
+                    (date, result)
+                }
+            });
+            let at_once = self.inner.settings.in_flight.max(1);
+            let mut results = fetches.buffer_unordered(at_once);
             while let Some((date, result)) = results.next().await {
                 fetched.put(date, result);
                 if self.inner.settings.progress {
@@ -270,43 +293,6 @@ impl WeatherClient {
     /// The same as [`fetch`](Self::fetch) without `async`; it works in any cell.
     pub fn fetch_blocking(&self, dates: &[String]) -> Fetched {
         on_one_thread(self.fetch(dates))
-    }
-
-    /// The days as they arrive, each with its date, or what failed. A date that is given twice is
-    /// fetched once. Dropping the stream cancels what is left.
-    pub fn results(&self, dates: Vec<String>) -> Results {
-        let mut seen = HashSet::new();
-        let once = dates
-            .into_iter()
-            .filter(move |date| seen.insert(date.clone()));
-        let inner = self.inner.clone();
-        let fetches = stream::iter(once).map(move |date| {
-            let inner = inner.clone();
-            async move {
-                let result = inner.fetch(&date).await;
-                (date, result)
-            }
-        });
-        let at_once = self.inner.settings.in_flight.max(1);
-        Results(fetches.buffer_unordered(at_once).boxed())
-    }
-}
-
-/// The days as they arrive; see [`WeatherClient::results`]. It has a name so that a cell can keep
-/// it in a variable.
-pub struct Results(BoxStream<'static, (String, Result<Day, FetchError>)>);
-
-impl Stream for Results {
-    type Item = (String, Result<Day, FetchError>);
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(context)
-    }
-}
-
-impl std::fmt::Debug for Results {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Results, as they arrive")
     }
 }
 
@@ -390,8 +376,8 @@ impl Inner {
         token: Option<&str>,
     ) -> Result<(Day, Option<String>), FetchError> {
         let url = match self.settings.version {
-            1 => day_url(&self.settings.base_url, date),
-            _ => page_url(&self.settings.base_url, date, token),
+            Version::V1 => day_url(&self.settings.base_url, date),
+            Version::V2 => page_url(&self.settings.base_url, date, token)?,
         };
         if let Some(limit) = &self.limit {
             limit.acquire().await;
@@ -407,9 +393,10 @@ impl Inner {
                 .await
                 .map_err(|error| FetchError::Content(error.to_string()))??,
         };
-        match page.0.readings.is_empty() || page.0.date == date {
-            true => Ok(page),
-            false => Err(FetchError::OtherDay(page.0.date)),
+        if page.0.readings.is_empty() || page.0.date == date {
+            Ok(page)
+        } else {
+            Err(FetchError::OtherDay(page.0.date))
         }
     }
 

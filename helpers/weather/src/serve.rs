@@ -6,23 +6,24 @@
 //!
 //! | submodule | idea |
 //! |---|---|
-//! | [`readings`] | temperatures, and the formats of both versions |
-//! | [`state`] | what becomes of a request: limits, latency, faults, and the log |
-//! | [`body`] | bodies, also such as never end |
+//! | `readings` | temperatures, and the formats of both versions |
+//! | `state` | what becomes of a request: limits, latency, faults, and the log |
+//! | `body` | bodies, also such as never end |
 
 mod body;
 mod readings;
 mod state;
 
-use crate::settings::{Reply, Request as Order, ServerSettings};
+use crate::settings::{Fault, Reply, Request as Order, ServerSettings, Version};
 use anyhow::{Context, Result};
 use body::Answer;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use platform::files::allow_files;
-use state::{Asked, Content, Plan, Server, Visit};
+use state::{Asked, Plan, Server, Visit};
 use std::convert::Infallible;
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
@@ -76,12 +77,12 @@ fn obey(server: &Arc<Server>, port: u16) -> Result<()> {
         let reply = match serde_json::from_str(&line?) {
             Ok(Order::Change(settings)) => {
                 server.change(settings);
-                Reply::Changed { port }
+                Reply::Done { port }
             }
             Ok(Order::Log) => Reply::Log(server.log()),
             Ok(Order::Reset) => {
                 server.reset();
-                Reply::Reset
+                Reply::Done { port }
             }
             Err(error) => Reply::Refused(error.to_string()),
         };
@@ -121,11 +122,11 @@ async fn answer(
 ) -> Result<Response<Answer>, Infallible> {
     let get = request.method() == Method::GET;
     let version = match request.uri().path() {
-        VERSION_1 if get => 1,
-        VERSION_2 if get => 2,
+        VERSION_1 if get => Version::V1,
+        VERSION_2 if get => Version::V2,
         "/log" if get => {
             let log = serde_json::to_string(&server.log()).unwrap_or_default();
-            return Ok(json(StatusCode::OK, Answer::whole(Bytes::from(log), None)));
+            return Ok(response(StatusCode::OK, JSON, Answer::whole(log.into())));
         }
         _ => return Ok(problem(StatusCode::NOT_FOUND, "no such path")),
     };
@@ -140,43 +141,33 @@ async fn answer(
 }
 
 fn respond(server: &Arc<Server>, mut visit: Visit, plan: Plan) -> Response<Answer> {
-    let status = StatusCode::from_u16(plan.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let bytes = match plan.content {
-        Content::Day => server.bytes(visit.asked()),
-        Content::Fixed(text) => Bytes::from_static(text.as_bytes()),
+    let bytes = match plan.fixed {
+        Some(text) => Bytes::from_static(text.as_bytes()),
+        None => server.bytes(visit.asked()),
     };
-    visit.answered(plan.status);
-    let html = plan.fault == Some("html");
-    let body = match plan.fault {
-        Some("cut") => Answer::cut(bytes, visit),
-        Some("truncated") => Answer::whole(bytes.slice(..bytes.len() / 2), Some(visit)),
-        Some("drip") => Answer::drip(bytes, visit),
-        Some("huge") => Answer::huge(visit),
-        _ => Answer::whole(bytes, Some(visit)),
-    };
-    let mut response = json(status, body);
-    if html {
-        let kind = hyper::header::HeaderValue::from_static("text/html");
-        response.headers_mut().insert("content-type", kind);
-    }
+    visit.answered(plan.status.as_u16());
+    let is_html = plan.fault == Some(Fault::Html);
+    let kind = if is_html { "text/html" } else { JSON };
+    let body = Answer::new(plan.fault, bytes, visit);
+    let mut response = response(plan.status, kind, body);
     if let Some(seconds) = plan.retry_after {
-        response.headers_mut().insert("retry-after", seconds.into());
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
 }
 
-fn json(status: StatusCode, body: Answer) -> Response<Answer> {
+const JSON: &str = "application/json";
+
+fn response(status: StatusCode, kind: &'static str, body: Answer) -> Response<Answer> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    let kind = hyper::header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert("content-type", kind);
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
 
 fn problem(status: StatusCode, message: &'static str) -> Response<Answer> {
-    let text = format!(
-        "{{\"code\":{},\"errorMsg\":\"{message}\"}}",
-        status.as_u16()
-    );
-    json(status, Answer::whole(Bytes::from(text), None))
+    let code = status.as_u16();
+    let text = format!("{{\"code\":{code},\"errorMsg\":\"{message}\"}}");
+    response(status, JSON, Answer::whole(text.into()))
 }

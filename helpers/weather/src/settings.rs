@@ -114,23 +114,53 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The faults that can strike any request, with their names and rates.
-    pub fn passing(&self) -> [(&'static str, f64); 7] {
+    /// The faults that can strike any request, and their rates.
+    pub fn passing(&self) -> [(Fault, f64); 7] {
         [
-            ("error", self.error),
-            ("hang", self.hang),
-            ("cut", self.cut),
-            ("truncated", self.truncated),
-            ("html", self.html),
-            ("drip", self.drip),
-            ("huge", self.huge),
+            (Fault::Error, self.error),
+            (Fault::Hang, self.hang),
+            (Fault::Cut, self.cut),
+            (Fault::Truncated, self.truncated),
+            (Fault::Html, self.html),
+            (Fault::Drip, self.drip),
+            (Fault::Huge, self.huge),
         ]
     }
 
-    /// The faults of a date, with their names and rates.
-    pub fn lasting(&self) -> [(&'static str, f64); 2] {
-        [("empty", self.empty), ("stale", self.stale)]
+    /// The faults of a date, and their rates.
+    pub fn lasting(&self) -> [(Fault, f64); 2] {
+        [(Fault::Empty, self.empty), (Fault::Stale, self.stale)]
     }
+}
+
+/// What can be wrong with an answer: each of [`Faults`], and the server's limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "they are explained with `Faults`")]
+pub enum Fault {
+    Error,
+    Hang,
+    Cut,
+    Truncated,
+    Html,
+    Drip,
+    Huge,
+    Empty,
+    Stale,
+    /// Too many requests at one time.
+    Capacity,
+    /// Too many calls in the window.
+    #[serde(rename = "rate limit")]
+    RateLimit,
+}
+
+/// A version of the format of data.gov.sg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// A day in one piece.
+    V1,
+    /// A day in pages.
+    V2,
 }
 
 /// A line of the server's input.
@@ -147,15 +177,13 @@ pub enum Request {
 /// A line of the server's output: the answer to a line of input.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Reply {
-    /// It behaves as told. It listens at this port of 127.0.0.1.
-    Changed {
+    /// It has done as told. It listens at this port of 127.0.0.1.
+    Done {
         /// The port.
         port: u16,
     },
     /// The log.
     Log(ServerLog),
-    /// The log is empty.
-    Reset,
     /// What is wrong.
     Refused(String),
 }
@@ -188,8 +216,8 @@ pub struct LogEntry {
     pub attempt: u32,
     /// The status of the answer; 0 where none was given.
     pub status: u16,
-    /// What was wrong with the answer, such as `hang` or `rate limit`.
-    pub fault: Option<String>,
+    /// What was wrong with the answer.
+    pub fault: Option<Fault>,
     /// Seconds until the answer was on its way, or the client had gone; `None` while it waits.
     pub took: Option<f64>,
 }

@@ -81,8 +81,12 @@ fn both_versions_and_both_clients_bring_the_same_day() {
     let day = on_one_thread(async {
         let client = client();
         let day = fetch_day(&client, &url, "2020-09-06").await.unwrap();
-        let again = fetch_day_v2(&client, &url, "2020-09-06").await.unwrap();
-        assert_eq!(day, again);
+        let in_pages = ClientSettings {
+            version: Version::V2,
+            ..ClientSettings::at(&url)
+        };
+        let again = WeatherClient::new(in_pages).unwrap();
+        assert_eq!(again.fetch_day("2020-09-06").await.as_ref(), Ok(&day));
         day
     });
     let blocking = on_fresh_thread(|| {
@@ -181,10 +185,11 @@ fn nothing_is_lost_and_nothing_fetched_twice() {
     let log = server.log().unwrap();
     all_served_once(&log, &dates);
     assert!(log.peak_in_flight <= 20, "{}", log.peak_in_flight);
-    let mut kinds: Vec<_> = log.entries.iter().flat_map(|e| e.fault.clone()).collect();
+    let mut kinds: Vec<_> = log.entries.iter().flat_map(|e| e.fault).collect();
     kinds.sort();
     kinds.dedup();
-    assert_eq!(kinds, ["cut", "drip", "error", "hang", "html", "truncated"]);
+    use Fault::{Cut, Drip, Error, Hang, Html, Truncated};
+    assert_eq!(kinds, [Error, Hang, Cut, Truncated, Html, Drip]);
 
     // The same faults again, whatever the order of arrival, ...
     server.reset_log().unwrap();
@@ -196,7 +201,7 @@ fn nothing_is_lost_and_nothing_fetched_twice() {
     let what = |log: &ServerLog| {
         let entries = log.entries.iter();
         let mut all: Vec<_> = entries
-            .map(|e| (e.date.clone(), e.attempt, e.fault.clone()))
+            .map(|e| (e.date.clone(), e.attempt, e.fault))
             .collect();
         all.sort();
         all
@@ -269,7 +274,7 @@ fn what_lasts_is_not_tried_again() {
         stale: 0.2,
         ..Faults::default()
     }));
-    for version in [1, 2] {
+    for version in [Version::V1, Version::V2] {
         server.reset_log().unwrap();
         let settings = ClientSettings {
             version,
@@ -432,7 +437,7 @@ fn pages_are_fetched_one_by_one_and_again_where_they_fail() {
     });
     let dates = dates("2024-07-16", 12);
     let settings = ClientSettings {
-        version: 2,
+        version: Version::V2,
         ..hasty(&server)
     };
     let fetched = fetch(settings, &dates);

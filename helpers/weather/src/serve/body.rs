@@ -1,34 +1,27 @@
 //! The bodies of answers, also those that break off or never end.
 
 use super::state::Visit;
+use crate::settings::Fault;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use std::io;
+use std::mem::take;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 /// A body. It holds its visit, which ends when the body has been sent or the client has gone.
 pub struct Answer {
-    kind: Kind,
+    fault: Option<Fault>,
+    /// What is still to be sent.
+    rest: Bytes,
+    /// How many blanks follow, of a body that is too large.
+    blanks: usize,
+    /// How many bytes it is said to have, if that is said.
+    length: Option<usize>,
+    /// Before a cut, and between drops.
+    pause: Pin<Box<Sleep>>,
     _visit: Option<Visit>,
-}
-
-enum Kind {
-    Whole(Bytes),
-    Cut {
-        whole: usize,
-        half: Bytes,
-        pause: Pin<Box<Sleep>>,
-    },
-    Drip {
-        bytes: Bytes,
-        pause: Pin<Box<Sleep>>,
-    },
-    Huge {
-        left: usize,
-        chunk: Bytes,
-    },
 }
 
 /// Between the first half and the cut, so that the half is sent before.
@@ -36,52 +29,58 @@ const BEFORE_THE_CUT: Duration = Duration::from_millis(10);
 
 const DRIP: Duration = Duration::from_millis(100);
 
-const CHUNK: usize = 64 * 1024;
+const BLANKS: &[u8] = &[b' '; 64 * 1024];
 
 const HUGE: usize = 100_000_000;
 
 impl Answer {
-    pub fn whole(bytes: Bytes, visit: Option<Visit>) -> Answer {
+    /// All of it at once.
+    pub fn whole(bytes: Bytes) -> Answer {
         Answer {
-            kind: Kind::Whole(bytes),
-            _visit: visit,
-        }
-    }
-
-    /// The first half; then the connection is cut.
-    pub fn cut(bytes: Bytes, visit: Visit) -> Answer {
-        let kind = Kind::Cut {
-            whole: bytes.len(),
-            half: bytes.slice(..bytes.len() / 2),
-            pause: Box::pin(sleep(BEFORE_THE_CUT)),
-        };
-        Answer {
-            kind,
-            _visit: Some(visit),
-        }
-    }
-
-    /// One byte at a time, and blanks for ever after the last one.
-    pub fn drip(bytes: Bytes, visit: Visit) -> Answer {
-        let kind = Kind::Drip {
-            bytes,
+            fault: None,
+            length: Some(bytes.len()),
+            rest: bytes,
+            blanks: 0,
             pause: Box::pin(sleep(Duration::ZERO)),
-        };
-        Answer {
-            kind,
-            _visit: Some(visit),
+            _visit: None,
         }
     }
 
-    /// 100 MB, and no word about it beforehand.
-    pub fn huge(visit: Visit) -> Answer {
-        let kind = Kind::Huge {
-            left: HUGE,
-            chunk: Bytes::from(vec![b' '; CHUNK]),
-        };
-        Answer {
-            kind,
+    /// With what this fault does to a body:
+    ///
+    /// - a cut: the first half, and then the connection is cut;
+    /// - truncated: the first half, which passes for the whole;
+    /// - a drip: one byte at a time, and blanks for ever after the last one;
+    /// - huge: 100 MB, and no word about it beforehand.
+    pub fn new(fault: Option<Fault>, bytes: Bytes, visit: Visit) -> Answer {
+        let half = bytes.slice(..bytes.len() / 2);
+        let whole = Answer {
+            fault,
             _visit: Some(visit),
+            ..Answer::whole(bytes)
+        };
+        match fault {
+            Some(Fault::Cut) => Answer {
+                rest: half,
+                pause: Box::pin(sleep(BEFORE_THE_CUT)),
+                ..whole
+            },
+            Some(Fault::Truncated) => Answer {
+                length: Some(half.len()),
+                rest: half,
+                ..whole
+            },
+            Some(Fault::Drip) => Answer {
+                length: None,
+                ..whole
+            },
+            Some(Fault::Huge) => Answer {
+                length: None,
+                rest: Bytes::new(),
+                blanks: HUGE,
+                ..whole
+            },
+            _ => whole,
         }
     }
 }
@@ -94,41 +93,37 @@ impl Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let bytes = match &mut self.kind {
-            Kind::Whole(bytes) => std::mem::take(bytes),
-            Kind::Cut { half, pause, .. } => {
-                if half.is_empty() {
-                    std::task::ready!(pause.as_mut().poll(context));
-                    return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
-                }
-                std::mem::take(half)
+        let bytes = match self.fault {
+            Some(Fault::Cut) if self.rest.is_empty() => {
+                ready!(self.pause.as_mut().poll(context));
+                return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
             }
-            Kind::Drip { bytes, pause } => {
-                std::task::ready!(pause.as_mut().poll(context));
-                *pause = Box::pin(sleep(DRIP));
-                match bytes.is_empty() {
-                    true => Bytes::from_static(b" "),
-                    false => bytes.split_to(1),
+            Some(Fault::Drip) => {
+                ready!(self.pause.as_mut().poll(context));
+                self.pause = Box::pin(sleep(DRIP));
+                if self.rest.is_empty() {
+                    Bytes::from_static(b" ")
+                } else {
+                    self.rest.split_to(1)
                 }
             }
-            Kind::Huge { left, chunk } => {
-                let count = chunk.len().min(*left);
-                *left -= count;
-                chunk.slice(..count)
+            Some(Fault::Huge) => {
+                let count = BLANKS.len().min(self.blanks);
+                self.blanks -= count;
+                Bytes::from_static(&BLANKS[..count])
             }
+            _ => take(&mut self.rest),
         };
         Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Cut { whole, .. } => SizeHint::with_exact(*whole as u64),
-            Kind::Drip { .. } | Kind::Huge { .. } => SizeHint::default(),
-        }
+        let exact = |length| SizeHint::with_exact(length as u64);
+        self.length.map(exact).unwrap_or_default()
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.kind, Kind::Whole(bytes) if bytes.is_empty())
+        let is_over = self.length.is_some() && self.rest.is_empty();
+        is_over && self.fault != Some(Fault::Cut)
     }
 }

@@ -1,5 +1,6 @@
 //! Temperatures that could have been measured, in the formats of data.gov.sg.
 
+use crate::settings::Version;
 use platform::chance::{chance, number_of};
 use std::f64::consts::PI;
 use std::fmt::Write;
@@ -90,75 +91,57 @@ pub fn items(interval: u32) -> usize {
     minutes(interval).count()
 }
 
-/// How the versions name things.
-struct Names {
-    device: &'static str,
-    station: &'static str,
-    readings: &'static str,
+/// The stations as JSON; the versions name a station's device differently.
+fn stations(device: &str) -> String {
+    let stations = STATIONS.map(|(id, name, latitude, longitude)| {
+        format!(
+            r#"{{"id":"{id}","{device}":"{id}","name":"{name}","location":{{"latitude":{latitude},"longitude":{longitude}}}}}"#
+        )
+    });
+    stations.join(",")
 }
 
-fn write_stations(names: &Names, json: &mut String) -> std::fmt::Result {
-    json.push_str("\"stations\":[");
-    for (index, (id, name, latitude, longitude)) in STATIONS.iter().enumerate() {
-        let comma = if index > 0 { "," } else { "" };
-        write!(
-            json,
-            "{comma}{{\"id\":\"{id}\",\"{}\":\"{id}\",\"name\":\"{name}\",\
-             \"location\":{{\"latitude\":{latitude},\"longitude\":{longitude}}}}}",
-            names.device
-        )?;
-    }
-    json.push(']');
-    Ok(())
-}
-
-fn write_items(
-    names: &Names,
+/// Adds the readings of these minutes as JSON; the versions name the list and a reading's station
+/// differently.
+fn add_readings(
+    json: &mut String,
+    [list, station]: [&str; 2],
     seed: u64,
     date: &str,
     minutes: impl Iterator<Item = u32>,
-    json: &mut String,
-) -> std::fmt::Result {
+) {
     let weather = Weather::of(seed, date);
+    json.reserve(700 * minutes.size_hint().0 + 200);
     for (index, minute) in minutes.enumerate() {
         let comma = if index > 0 { "," } else { "" };
-        write!(
+        let (hour, past) = (minute / 60, minute % 60);
+        // Writing to a String cannot fail.
+        let _ = write!(
             json,
-            "{comma}{{\"timestamp\":\"{date}T{:02}:{:02}:00+08:00\",\"{}\":[",
-            minute / 60,
-            minute % 60,
-            names.readings
-        )?;
-        for (station, (id, ..)) in STATIONS.iter().enumerate() {
-            let tenths = weather.tenths(station, minute);
-            let comma = if station > 0 { "," } else { "" };
-            write!(
+            r#"{comma}{{"timestamp":"{date}T{hour:02}:{past:02}:00+08:00","{list}":["#
+        );
+        for (index, (id, ..)) in STATIONS.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let tenths = weather.tenths(index, minute);
+            let (whole, tenth) = (tenths / 10, tenths % 10);
+            let _ = write!(
                 json,
-                "{comma}{{\"{}\":\"{id}\",\"value\":{}.{}}}",
-                names.station,
-                tenths / 10,
-                tenths % 10
-            )?;
+                r#"{comma}{{"{station}":"{id}","value":{whole}.{tenth}}}"#
+            );
         }
         json.push_str("]}");
     }
-    Ok(())
 }
 
 /// A day as version 1 tells it.
 pub fn version_1(seed: u64, interval: u32, date: &str) -> String {
-    let names = Names {
-        device: "device_id",
-        station: "station_id",
-        readings: "readings",
-    };
-    let mut json = String::with_capacity(4096 + 700 * items(interval));
-    json.push_str("{\"metadata\":{");
-    // Writing to a String cannot fail.
-    let _ = write_stations(&names, &mut json);
-    json.push_str(",\"reading_type\":\"DBT 1M F\",\"reading_unit\":\"deg C\"},\"items\":[");
-    let _ = write_items(&names, seed, date, minutes(interval), &mut json);
-    json.push_str("],\"api_info\":{\"status\":\"healthy\"}}");
+    let mut json = format!(
+        r#"{{"metadata":{{"stations":[{}],"reading_type":"DBT 1M F","reading_unit":"deg C"}},"items":["#,
+        stations("device_id")
+    );
+    let names = ["readings", "station_id"];
+    add_readings(&mut json, names, seed, date, minutes(interval));
+    json.push_str(r#"],"api_info":{"status":"healthy"}}"#);
     json
 }
 
@@ -170,33 +153,28 @@ pub fn version_2(
     page: std::ops::Range<usize>,
     next: Option<&str>,
 ) -> String {
-    let names = Names {
-        device: "deviceId",
-        station: "stationId",
-        readings: "data",
-    };
-    let mut json = String::with_capacity(4096 + 700 * page.len());
-    json.push_str("{\"code\":0,\"data\":{");
-    let _ = write_stations(&names, &mut json);
-    json.push_str(",\"readings\":[");
+    let stations = stations("deviceId");
+    let mut json = format!(r#"{{"code":0,"data":{{"stations":[{stations}],"readings":["#);
     let on_page = minutes(interval).skip(page.start).take(page.len());
-    let _ = write_items(&names, seed, date, on_page, &mut json);
-    json.push_str("],\"readingType\":\"DBT 1M F\",\"readingUnit\":\"deg C\"");
+    add_readings(&mut json, ["data", "stationId"], seed, date, on_page);
+    json.push_str(r#"],"readingType":"DBT 1M F","readingUnit":"deg C""#);
     if let Some(token) = next {
-        let _ = write!(json, ",\"paginationToken\":\"{token}\"");
+        let _ = write!(json, r#","paginationToken":"{token}""#);
     }
-    json.push_str("},\"errorMsg\":null}");
+    json.push_str(r#"},"errorMsg":null}"#);
     json
 }
 
 /// What the real service sometimes answers for days of which it has nothing.
-pub fn empty(version: u8, one_blank_item: bool) -> &'static str {
+pub fn empty(version: Version, one_blank_item: bool) -> &'static str {
     match (version, one_blank_item) {
-        (1, false) => r#"{"metadata":{"stations":[]},"items":[],"api_info":{"status":"healthy"}}"#,
-        (1, true) => {
+        (Version::V1, false) => {
+            r#"{"metadata":{"stations":[]},"items":[],"api_info":{"status":"healthy"}}"#
+        }
+        (Version::V1, true) => {
             r#"{"metadata":{"stations":[]},"items":[{"timestamp":"","readings":[]}],"api_info":{"status":"healthy"}}"#
         }
-        _ => {
+        (Version::V2, _) => {
             r#"{"code":0,"data":{"stations":[],"readings":[],"readingType":"DBT 1M F","readingUnit":"deg C"},"errorMsg":null}"#
         }
     }

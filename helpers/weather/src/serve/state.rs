@@ -4,7 +4,8 @@
 //! can be repeated although its requests arrive in another order. Only the limits look at others.
 
 use super::readings;
-use crate::settings::{CallLimit, Latency, LogEntry, ServerLog, ServerSettings};
+use crate::settings::{CallLimit, Fault, Latency, LogEntry, ServerLog, ServerSettings, Version};
+use hyper::StatusCode;
 use hyper::body::Bytes;
 use platform::chance::{chance, number_of};
 use platform::dates::{days_since_1970, text};
@@ -16,14 +17,14 @@ use std::time::{Duration, Instant};
 /// What one request asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Asked {
-    version: u8,
+    version: Version,
     date: String,
     page: usize,
 }
 
 impl Asked {
     /// `None` where the query has no date, or one that does not exist.
-    pub fn from_query(version: u8, query: &str) -> Option<Asked> {
+    pub fn from_query(version: Version, query: &str) -> Option<Asked> {
         let field = |name: &str| {
             query.split('&').find_map(|pair| {
                 let (key, value) = pair.split_once('=')?;
@@ -31,7 +32,7 @@ impl Asked {
             })
         };
         let date = field("date").filter(|date| days_since_1970(date).is_some())?;
-        let page = match field("paginationToken").filter(|_| version == 2) {
+        let page = match field("paginationToken").filter(|_| version == Version::V2) {
             Some(token) => token.strip_prefix("page-")?.parse().ok()?,
             None => 0,
         };
@@ -47,18 +48,12 @@ impl Asked {
 #[derive(Debug, PartialEq)]
 pub struct Plan {
     pub delay: Duration,
-    pub status: u16,
-    pub fault: Option<&'static str>,
-    pub content: Content,
+    pub status: StatusCode,
+    pub fault: Option<Fault>,
+    /// What to say in place of what was asked for.
+    pub fixed: Option<&'static str>,
     /// Seconds.
     pub retry_after: Option<u32>,
-}
-
-#[derive(Debug, PartialEq)]
-pub enum Content {
-    /// What was asked for.
-    Day,
-    Fixed(&'static str),
 }
 
 /// The server but for the network.
@@ -154,23 +149,20 @@ impl State {
 
     fn make(&self, asked: &Asked) -> String {
         let (seed, interval) = (self.settings.seed, self.settings.interval_minutes);
-        let before = self
-            .lasting_fault(asked)
-            .filter(|&fault| fault == "stale")
-            .and_then(|_| days_since_1970(&asked.date));
-        let before = before.map(|days| text(days - 1));
-        let date = before.as_deref().unwrap_or(&asked.date);
-        if asked.version == 1 {
-            return readings::version_1(seed, interval, date);
+        let is_stale = self.lasting_fault(asked) == Some(Fault::Stale);
+        let today = days_since_1970(&asked.date).filter(|_| is_stale);
+        let date = today.map_or_else(|| asked.date.clone(), |days| text(days - 1));
+        if asked.version == Version::V1 {
+            return readings::version_1(seed, interval, &date);
         }
         let length = self.settings.items_per_page.max(1);
         let start = asked.page.saturating_mul(length);
         let end = start.saturating_add(length);
         let next = (end < readings::items(interval)).then(|| format!("page-{}", asked.page + 1));
-        readings::version_2(seed, interval, date, start..end, next.as_deref())
+        readings::version_2(seed, interval, &date, start..end, next.as_deref())
     }
 
-    fn lasting_fault(&self, asked: &Asked) -> Option<&'static str> {
+    fn lasting_fault(&self, asked: &Asked) -> Option<Fault> {
         let draw = chance(self.settings.seed, &[number_of(&asked.date), 11]);
         struck(draw, &self.settings.faults.lasting())
     }
@@ -181,15 +173,16 @@ impl State {
             delay: Duration::ZERO,
             status,
             fault: Some(fault),
-            content: Content::Fixed(r#"{"code":1,"errorMsg":"too many requests"}"#),
+            fixed: Some(r#"{"code":1,"errorMsg":"too many requests"}"#),
             retry_after,
         };
         if self.settings.capacity.is_some_and(|most| self.busy > most) {
-            return refusal(503, "capacity", None);
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, Fault::Capacity, None);
         }
         if let Some(wait) = self.settings.rate_limit.and_then(|l| self.over(l, now)) {
             let seconds = wait.as_secs_f64().ceil().max(1.0);
-            return refusal(429, "rate limit", Some(seconds as u32));
+            let seconds = Some(seconds as u32);
+            return refusal(StatusCode::TOO_MANY_REQUESTS, Fault::RateLimit, seconds);
         }
         let attempts = self.attempts.entry(asked.clone()).or_default();
         attempts.1 += 1;
@@ -199,9 +192,9 @@ impl State {
         let draw = |what: u64| chance(seed, &[words[0], words[1], words[2], what]);
         let mut plan = Plan {
             delay: self.settings.latency.draw(draw(21), draw(22)),
-            status: 200,
+            status: StatusCode::OK,
             fault: None,
-            content: Content::Day,
+            fixed: None,
             retry_after: None,
         };
         if attempt <= self.settings.faulty_attempts {
@@ -209,20 +202,20 @@ impl State {
         }
         plan.fault = plan.fault.or_else(|| self.lasting_fault(asked));
         match plan.fault {
-            Some("error") if draw(24) < 0.5 => {
-                plan.status = 500;
-                plan.content = Content::Fixed(r#"{"message":"Internal server error"}"#);
+            Some(Fault::Error) if draw(24) < 0.5 => {
+                plan.status = StatusCode::INTERNAL_SERVER_ERROR;
+                plan.fixed = Some(r#"{"message":"Internal server error"}"#);
             }
-            Some("error") => {
-                plan.status = 502;
-                plan.content = Content::Fixed(BAD_GATEWAY);
+            Some(Fault::Error) => {
+                plan.status = StatusCode::BAD_GATEWAY;
+                plan.fixed = Some(BAD_GATEWAY);
             }
-            Some("html") => plan.content = Content::Fixed(MAINTENANCE),
+            Some(Fault::Html) => plan.fixed = Some(MAINTENANCE),
             // The client gives up long before.
-            Some("hang") => plan.delay = Duration::from_secs(24 * 60 * 60),
-            Some("empty") => {
+            Some(Fault::Hang) => plan.delay = Duration::from_secs(24 * 60 * 60),
+            Some(Fault::Empty) => {
                 let blank = chance(seed, &[words[0], 12]) < 0.5;
-                plan.content = Content::Fixed(readings::empty(asked.version, blank));
+                plan.fixed = Some(readings::empty(asked.version, blank));
             }
             _ => {}
         }
@@ -232,15 +225,14 @@ impl State {
     /// How long a call has to wait for its turn; `None`, and the call counts, where it need not.
     fn over(&mut self, limit: CallLimit, now: Instant) -> Option<Duration> {
         let window = Duration::from_millis(limit.window_ms);
-        while let Some(&first) = self.calls.front() {
-            let age = now.duration_since(first);
-            if age < window && self.calls.len() >= limit.calls {
-                return Some(window - age);
-            }
-            if age < window {
-                break;
-            }
+        let age = |call: &Instant| now.duration_since(*call);
+        while self.calls.front().is_some_and(|call| age(call) >= window) {
             self.calls.pop_front();
+        }
+        if let Some(first) = self.calls.front()
+            && self.calls.len() >= limit.calls
+        {
+            return Some(window - age(first));
         }
         self.calls.push_back(now);
         None
@@ -254,15 +246,13 @@ const MAINTENANCE: &str = "<!doctype html><html><head><title>Service unavailable
     <body><h1>We will be back soon</h1></body></html>";
 
 /// Which fault strikes for a draw from 0 to 1: each takes its share of that line.
-fn struck(draw: f64, rates: &[(&'static str, f64)]) -> Option<&'static str> {
+fn struck(draw: f64, rates: &[(Fault, f64)]) -> Option<Fault> {
     let mut end = 0.0;
-    for &(name, rate) in rates {
+    let mut strikes = rates.iter().filter(|(_, rate)| {
         end += rate;
-        if draw < end {
-            return Some(name);
-        }
-    }
-    None
+        draw < end
+    });
+    strikes.next().map(|&(fault, _)| fault)
 }
 
 impl Latency {
@@ -320,7 +310,7 @@ impl Visit {
             page: visit.asked.page,
             attempt: attempts.0,
             status: 0,
-            fault: plan.fault.map(str::to_owned),
+            fault: plan.fault,
             took: None,
         });
         (visit, plan)
@@ -359,7 +349,7 @@ mod tests {
     use crate::settings::Faults;
 
     fn asked(date: &str) -> Asked {
-        Asked::from_query(1, &format!("date={date}")).unwrap()
+        Asked::from_query(Version::V1, &format!("date={date}")).unwrap()
     }
 
     #[test]
@@ -438,10 +428,11 @@ mod tests {
     #[test]
     fn queries() {
         assert_eq!(asked("2020-09-06").date, "2020-09-06");
-        let page = Asked::from_query(2, "date=2020-09-06&paginationToken=page-2").unwrap();
+        let page =
+            Asked::from_query(Version::V2, "date=2020-09-06&paginationToken=page-2").unwrap();
         assert_eq!(page.page, 2);
-        assert!(Asked::from_query(1, "").is_none());
-        assert!(Asked::from_query(1, "date=tomorrow").is_none());
-        assert!(Asked::from_query(2, "date=2020-09-06&paginationToken=x").is_none());
+        assert!(Asked::from_query(Version::V1, "").is_none());
+        assert!(Asked::from_query(Version::V1, "date=tomorrow").is_none());
+        assert!(Asked::from_query(Version::V2, "date=2020-09-06&paginationToken=x").is_none());
     }
 }

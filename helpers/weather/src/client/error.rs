@@ -1,17 +1,20 @@
 //! Why a day could not be fetched, and whether to try again.
 
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
+use thiserror::Error;
 
-/// Why a day could not be fetched.
-#[derive(Debug, Clone, PartialEq)]
+/// Why a day could not be fetched. It can be kept, copied and compared with another, so it holds the
+/// words of the errors that it comes from, and not these.
+#[derive(Debug, Clone, PartialEq, Error)]
 pub enum FetchError {
     /// No connection, or one that ended before it brought an answer; holds the reason.
+    #[error("no connection: {0}")]
     Connect(String),
     /// No answer, or not all of it, within the time that the client allows.
+    #[error("no complete answer in the time allowed")]
     Timeout,
     /// Another status than 200.
+    #[error("status {status}{}", .retry_after.map(again).unwrap_or_default())]
     Status {
         /// Such as 429.
         status: u16,
@@ -19,6 +22,11 @@ pub enum FetchError {
         retry_after: Option<Duration>,
     },
     /// A status such as 429, with a wait that is longer than the client is ready to wait.
+    #[error(
+        "status {status}{}; given up, because this client waits for {} at most",
+        again(*.asked),
+        seconds(*.longest)
+    )]
     WaitTooLong {
         /// Such as 429.
         status: u16,
@@ -28,19 +36,26 @@ pub enum FetchError {
         longest: Duration,
     },
     /// The answer broke off; holds the reason.
+    #[error("the answer broke off: {0}")]
     Body(String),
     /// The answer has more bytes than the client takes; holds that limit.
+    #[error("the answer has more than {0} bytes")]
     TooLarge(usize),
     /// The answer is not what it should be; holds what is wrong.
+    #[error("not a day's readings: {0}")]
     Content(String),
     /// The answer is in a form that nobody asked for, and would be so a second time, such as
     /// compressed; holds what is wrong.
+    #[error("the answer cannot be read: {0}")]
     Unreadable(String),
     /// A proper answer without a single reading.
+    #[error("the day has no readings")]
     EmptyDay,
     /// The readings are of another date than was asked for; holds that date.
+    #[error("the readings are of {0}")]
     OtherDay(String),
     /// The client itself could not ask, as with an address that is none; holds the reason.
+    #[error("the request could not be made: {0}")]
     Request(String),
 }
 
@@ -99,7 +114,7 @@ impl FetchError {
 impl From<reqwest::Error> for FetchError {
     fn from(error: reqwest::Error) -> Self {
         // The last of its causes says most.
-        let mut cause: &dyn Error = &error;
+        let mut cause: &dyn std::error::Error = &error;
         let mut unreadable = false;
         while let Some(deeper) = cause.source() {
             cause = deeper;
@@ -121,39 +136,9 @@ impl From<reqwest::Error> for FetchError {
     }
 }
 
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FetchError::Connect(why) => write!(f, "no connection: {why}"),
-            FetchError::Timeout => write!(f, "no complete answer in the time allowed"),
-            FetchError::Status {
-                status,
-                retry_after: Some(wait),
-            } => write!(f, "status {status}, try again after {}", seconds(*wait)),
-            FetchError::WaitTooLong {
-                status,
-                asked,
-                longest,
-            } => write!(
-                f,
-                "status {status}, try again after {}; given up, because this client waits for {} \
-                 at most",
-                seconds(*asked),
-                seconds(*longest)
-            ),
-            FetchError::Status { status, .. } => write!(f, "status {status}"),
-            FetchError::Body(why) => write!(f, "the answer broke off: {why}"),
-            FetchError::TooLarge(limit) => write!(f, "the answer has more than {limit} bytes"),
-            FetchError::Content(why) => write!(f, "not a day's readings: {why}"),
-            FetchError::Unreadable(why) => write!(f, "the answer cannot be read: {why}"),
-            FetchError::EmptyDay => write!(f, "the day has no readings"),
-            FetchError::OtherDay(date) => write!(f, "the readings are of {date}"),
-            FetchError::Request(why) => write!(f, "the request could not be made: {why}"),
-        }
-    }
+fn again(wait: Duration) -> String {
+    format!(", try again after {}", seconds(wait))
 }
-
-impl Error for FetchError {}
 
 /// Such as `3 s` or `1.5 s`.
 fn seconds(time: Duration) -> String {

@@ -21,8 +21,7 @@ impl Keep {
     /// A day's file; none for what is no date, which might lie outside of the folder.
     fn file(&self, date: &str) -> Option<PathBuf> {
         days_since_1970(date)?;
-        let proper = date.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-        proper.then(|| self.folder.join(format!("{date}.json")))
+        Some(self.folder.join(format!("{date}.json")))
     }
 
     /// A day that is kept. A file that is damaged counts as missing.

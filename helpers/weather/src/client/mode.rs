@@ -1,9 +1,9 @@
 //! Which service the chapter asks: the one on this machine, or the real one.
 
-use super::client::ClientSettings;
-use super::settings::CallLimit;
+use super::{ClientSettings, Key};
+use crate::settings::{CallLimit, Version};
+use platform::names;
 use platform::paths::data_dir;
-use std::sync::Once;
 use std::time::Duration;
 
 /// Which service to ask.
@@ -20,25 +20,8 @@ pub enum WeatherMode {
 ///
 /// Any other value is reported once, and [`WeatherMode::Local`] is used.
 pub fn weather_mode() -> WeatherMode {
-    let value = std::env::var_os(platform::names::WEATHER).unwrap_or_default();
-    let value = value.to_string_lossy();
-    parse(&value).unwrap_or_else(|| {
-        static REPORTED: Once = Once::new();
-        REPORTED.call_once(|| {
-            println!(
-                "WORKBOOK_WEATHER is “{value}”; it can be “local” or “live”. Going on with local."
-            )
-        });
-        WeatherMode::Local
-    })
-}
-
-fn parse(value: &str) -> Option<WeatherMode> {
-    match value.trim().to_ascii_lowercase().as_str() {
-        "local" | "" => Some(WeatherMode::Local),
-        "live" => Some(WeatherMode::Live),
-        _ => None,
-    }
+    let modes = [("local", WeatherMode::Local), ("live", WeatherMode::Live)];
+    names::choice(names::WEATHER, modes)
 }
 
 impl ClientSettings {
@@ -52,10 +35,10 @@ impl ClientSettings {
 
 fn live(key: Option<String>) -> ClientSettings {
     let key = key
-        .map(|key| key.trim().to_owned())
-        .filter(|key| !key.is_empty());
+        .map(|key| Key(key.trim().to_owned()))
+        .filter(|key| !key.0.is_empty());
     ClientSettings {
-        version: 2,
+        version: Version::V2,
         in_flight: 4,
         connect_timeout: Duration::from_secs(10),
         timeout: Duration::from_secs(60),
@@ -73,13 +56,6 @@ fn live(key: Option<String>) -> ClientSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn local_is_the_default_and_other_words_are_refused() {
-        assert_eq!(parse(""), Some(WeatherMode::Local));
-        assert_eq!(parse(" Live "), Some(WeatherMode::Live));
-        assert_eq!(parse("remote"), None);
-    }
 
     #[test]
     fn live_keeps_to_the_limits_of_its_key() {

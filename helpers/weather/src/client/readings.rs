@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use thiserror::Error;
 
 /// Enough parts for the engines that take one file as one task.
 const FILES: u64 = 16;
@@ -115,31 +116,21 @@ impl fmt::Display for ReadingSet {
 }
 
 /// Why the readings could not be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Error)]
+#[error(
+    "{place} cannot be written: {source}. The readings need about {} MB there. Free some on that \
+     disk, or let `cargo workbook clean` remove what the workbook has made, or ask for fewer rows, \
+     and run the cell again.",
+    (.needed / 1_000_000).max(1)
+)]
 pub struct ReadingsError {
     /// Where they were to be written.
     pub place: PathBuf,
     /// The system's reason.
-    pub why: String,
+    pub source: io::Error,
     /// About how many bytes they take.
     pub needed: u64,
 }
-
-impl fmt::Display for ReadingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} cannot be written: {}. The readings need about {} MB there. Free some on that \
-             disk, or let `cargo workbook clean` remove what the workbook has made, or ask for \
-             fewer rows, and run the cell again.",
-            self.place.display(),
-            self.why,
-            (self.needed / 1_000_000).max(1),
-        )
-    }
-}
-
-impl std::error::Error for ReadingsError {}
 
 /// What each file was when it was written. It lies beside the folder, and is written last: a
 /// folder without one is not complete.
@@ -152,9 +143,9 @@ struct Stamp {
 fn readings_in(place: &Path, rows: u64) -> Result<ReadingSet, ReadingsError> {
     let stamp = match kept(place, rows) {
         Some(stamp) => stamp,
-        None => make(place, rows).map_err(|error| ReadingsError {
+        None => make(place, rows).map_err(|source| ReadingsError {
             place: place.to_owned(),
-            why: error.to_string(),
+            source,
             needed: rows * BYTES_A_ROW,
         })?,
     };

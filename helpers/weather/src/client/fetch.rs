@@ -2,7 +2,8 @@
 
 use super::day::Day;
 use super::error::FetchError;
-use super::formats::{parse_day, parse_page};
+use super::formats::parse_day;
+use reqwest::Url;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -13,20 +14,19 @@ pub fn day_url(base_url: &str, date: &str) -> String {
     format!("{base_url}/v1/environment/air-temperature?date={date}")
 }
 
-/// The address of a date, or of a further page of it, in version 2.
-pub(super) fn page_url(base_url: &str, date: &str, token: Option<&str>) -> String {
-    let url = format!("{base_url}/v2/real-time/api/air-temperature?date={date}");
-    match token {
-        // What a token may hold is not said, so all but letters and digits is escaped.
-        Some(token) => {
-            let escape = |byte: u8| match byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
-                true => char::from(byte).to_string(),
-                false => format!("%{byte:02X}"),
-            };
-            let token: String = token.bytes().map(escape).collect();
-            format!("{url}&paginationToken={token}")
-        }
-        None => url,
+/// The address of a date, or of a further page of it, in version 2. What a token may hold is not
+/// said, so it is escaped.
+pub(super) fn page_url(
+    base_url: &str,
+    date: &str,
+    token: Option<&str>,
+) -> Result<String, FetchError> {
+    let token = token.map(|token| ("paginationToken", token));
+    let fields = [("date", date)].into_iter().chain(token);
+    let path = format!("{base_url}/v2/real-time/api/air-temperature");
+    match Url::parse_with_params(&path, fields) {
+        Ok(url) => Ok(url.into()),
+        Err(error) => Err(FetchError::Request(error.to_string())),
     }
 }
 
@@ -64,35 +64,6 @@ pub fn fetch_day_blocking(
     check_date(parse_day(&body)?, date)
 }
 
-/// One day from version 2, page by page.
-///
-/// # Errors
-///
-/// What failed.
-pub async fn fetch_day_v2(
-    client: &reqwest::Client,
-    base_url: &str,
-    date: &str,
-) -> Result<Day, FetchError> {
-    let mut day: Option<Day> = None;
-    let mut pages = Pages::default();
-    let mut token = None;
-    loop {
-        let url = page_url(base_url, date, token.as_deref());
-        let response = client.get(url).send().await?;
-        check_head(response.status(), response.headers())?;
-        let (page, next) = parse_page(&response.bytes().await?)?;
-        match &mut day {
-            Some(day) => day.add(page),
-            None => day = Some(page),
-        }
-        token = pages.next(next)?;
-        if token.is_none() {
-            return check_date(day.unwrap_or_default(), date);
-        }
-    }
-}
-
 /// A day has fewer pages; a service that always has one more must not keep us for ever.
 const MOST_PAGES: usize = 1440;
 
@@ -114,12 +85,11 @@ impl Pages {
             let why = format!("pages without end: after {MOST_PAGES} of one day there are more");
             return Err(FetchError::Unreadable(why));
         }
-        match self.tokens.insert(token.clone()) {
-            true => Ok(Some(token)),
-            false => Err(FetchError::Unreadable(format!(
-                "pages without end: the token “{token}” leads to itself"
-            ))),
+        if !self.tokens.insert(token.clone()) {
+            let why = format!("pages without end: the token “{token}” leads to itself");
+            return Err(FetchError::Unreadable(why));
         }
+        Ok(Some(token))
     }
 }
 
@@ -152,10 +122,10 @@ pub(super) fn check_date(day: Day, date: &str) -> Result<Day, FetchError> {
     if day.readings.is_empty() {
         return Err(FetchError::EmptyDay);
     }
-    match day.date == date {
-        true => Ok(day),
-        false => Err(FetchError::OtherDay(day.date)),
+    if day.date != date {
+        return Err(FetchError::OtherDay(day.date));
     }
+    Ok(day)
 }
 
 /// How long a server asks to wait: `Retry-After`, in seconds or as a date. `None` without one, and
@@ -179,7 +149,7 @@ fn wait_of(text: &str, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Backoff, ClientSettings, WeatherClient};
+    use crate::{Backoff, ClientSettings, Version, WeatherClient};
     use platform::runtime::on_one_thread;
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
@@ -188,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_token_is_escaped() {
-        let url = page_url("http://x", "2024-07-16", Some("a+/=&b"));
+        let url = page_url("http://x", "2024-07-16", Some("a+/=&b")).unwrap();
         assert!(url.ends_with("&paginationToken=a%2B%2F%3D%26b"), "{url}");
     }
 
@@ -259,7 +229,7 @@ mod tests {
         {"timestamp":"2020-09-06T00:01:00+08:00","readings":[{"station_id":"S109","value":27.2}]}]}"#;
 
     /// What the client makes of such a server, with two retries; and after how many requests.
-    fn outcome(version: u8, answer: Vec<u8>) -> (Result<Day, FetchError>, usize) {
+    fn outcome(version: Version, answer: Vec<u8>) -> (Result<Day, FetchError>, usize) {
         let (url, count) = always(answer);
         let client = WeatherClient::new(ClientSettings {
             version,
@@ -277,11 +247,14 @@ mod tests {
 
     #[test]
     fn what_can_be_read_is_read() {
-        let plain = outcome(1, answer("", DAY.as_bytes())).0.unwrap();
+        let plain = outcome(Version::V1, answer("", DAY.as_bytes())).0.unwrap();
         let mark = [b"\xef\xbb\xbf", DAY.as_bytes()].concat();
-        assert_eq!(outcome(1, answer("", &mark)), (Ok(plain.clone()), 1));
+        assert_eq!(
+            outcome(Version::V1, answer("", &mark)),
+            (Ok(plain.clone()), 1)
+        );
         let many: String = (0..150).map(|n| format!("x-{n}: y\r\n")).collect();
-        let (day, count) = outcome(1, answer(&many, DAY.as_bytes()));
+        let (day, count) = outcome(Version::V1, answer(&many, DAY.as_bytes()));
         assert_eq!((day.as_ref(), count), (Ok(&plain), 1));
     }
 
@@ -300,7 +273,7 @@ mod tests {
             (answer(&endless, DAY.as_bytes()), "not proper HTTP"),
             (b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(), "not proper HTTP"),
         ] {
-            let (result, count) = outcome(1, answer);
+            let (result, count) = outcome(Version::V1, answer);
             let error = result.unwrap_err();
             assert!(matches!(error, FetchError::Unreadable(_)), "{error:?}");
             assert!(error.to_string().contains(said), "{said}: {error}");
@@ -318,7 +291,7 @@ mod tests {
             let head = format!(
                 "HTTP/1.1 503 Busy\r\nretry-after: {wait}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             );
-            let (result, count) = outcome(1, head.into_bytes());
+            let (result, count) = outcome(Version::V1, head.into_bytes());
             let error = result.unwrap_err();
             assert_eq!((error.kind().as_str(), count), ("status 503", 1));
             assert!(
@@ -327,7 +300,7 @@ mod tests {
             );
         }
         let head = b"HTTP/1.1 503 Busy\r\nretry-after: 0.01\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        let (result, count) = outcome(1, head.to_vec());
+        let (result, count) = outcome(Version::V1, head.to_vec());
         assert_eq!(
             (result.unwrap_err().kind().as_str(), count),
             ("status 503", 3)
@@ -337,17 +310,10 @@ mod tests {
     #[test]
     fn pages_without_end_end() {
         let page = r#"{"code":0,"data":{"stations":[],"readings":[],"paginationToken":"again"}}"#;
-        let (result, count) = outcome(2, answer("", page.as_bytes()));
+        let (result, count) = outcome(Version::V2, answer("", page.as_bytes()));
         let told = "the token “again” leads to itself";
         assert!(result.unwrap_err().to_string().contains(told));
         assert_eq!(count, 2);
-        let (url, count) = always(answer("", page.as_bytes()));
-        crate::tls::choose();
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let result = on_one_thread(fetch_day_v2(&client, &url, DATE));
-        assert!(result.unwrap_err().to_string().contains(told));
-        assert_eq!(count.load(Ordering::Relaxed), 2);
-
         let mut pages = Pages::default();
         let mut tokens = (1..).map(|n| pages.next(Some(format!("page-{n}"))));
         let ends = tokens.position(|next| next.is_err()).unwrap();

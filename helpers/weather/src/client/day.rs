@@ -37,39 +37,17 @@ pub struct Day {
     pub readings: Vec<Reading>,
 }
 
-/// The temperatures of one hour, in degrees Celsius.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hour {
-    /// The mean of all readings.
-    pub mean: f64,
-    /// The coldest.
-    pub min: f64,
-    /// The warmest.
-    pub max: f64,
-    /// How many readings there were.
-    pub count: usize,
-}
-
 impl Day {
-    /// Mean, coldest and warmest of all readings; `None` for a day without any.
-    pub fn summary(&self) -> Option<Hour> {
-        summary(self.readings.iter())
-    }
-
-    /// The same for each hour of the day, from 0 to 23, over all stations; `None` for hours
-    /// without readings.
-    pub fn hours(&self) -> [Option<Hour>; 24] {
-        std::array::from_fn(|hour| {
-            let of_hour = |reading: &&Reading| usize::from(reading.minute / 60) == hour;
-            summary(self.readings.iter().filter(of_hour))
-        })
-    }
-
-    /// The mean of each hour, in degrees Celsius, for a row of a heat map; NaN for hours without
-    /// readings.
+    /// The mean of each hour over all stations, in degrees Celsius, for a row of a heat map; NaN for
+    /// hours without readings.
     pub fn hourly_means(&self) -> Vec<f64> {
-        let mean = |hour: Option<Hour>| hour.map_or(f64::NAN, |hour| hour.mean);
-        self.hours().map(mean).to_vec()
+        let mut hours = [(0.0, 0.0); 24];
+        for reading in &self.readings {
+            let (sum, count) = &mut hours[usize::from(reading.minute / 60)];
+            *sum += reading.celsius;
+            *count += 1.0;
+        }
+        hours.map(|(sum, count)| sum / count).to_vec()
     }
 
     /// A station's readings as (hour of the day, degrees Celsius), for a line; `None` where the
@@ -106,26 +84,4 @@ impl Day {
         // Pages come in the order of time as a rule, and then this costs nothing.
         self.readings.sort_by_key(|reading| reading.minute);
     }
-}
-
-fn summary<'a>(readings: impl Iterator<Item = &'a Reading>) -> Option<Hour> {
-    let empty = Hour {
-        mean: 0.0,
-        min: f64::INFINITY,
-        max: f64::NEG_INFINITY,
-        count: 0,
-    };
-    let sum = readings.fold(empty, |sum, reading| {
-        let celsius = reading.celsius;
-        Hour {
-            mean: sum.mean + celsius,
-            min: sum.min.min(celsius),
-            max: sum.max.max(celsius),
-            count: sum.count + 1,
-        }
-    });
-    (sum.count > 0).then(|| Hour {
-        mean: sum.mean / sum.count as f64,
-        ..sum
-    })
 }

@@ -1,12 +1,13 @@
 //! Starts and stops a weather server, a process of its own.
 
-use super::settings::{Reply, Request, ServerLog, ServerSettings};
+use crate::settings::{Reply, Request, ServerLog, ServerSettings};
 use platform::files::allow_files;
 use platform::program::{command, program};
 use std::fmt;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, PoisonError};
+use thiserror::Error;
 
 /// A weather server on 127.0.0.1. Dropping it stops it, and so does the end of the notebook,
 /// however that comes about.
@@ -31,31 +32,18 @@ struct Pipes {
 const FILES: u64 = 8 * 1024;
 
 /// Why there is no weather server, or none any more.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Error)]
 pub enum WeatherError {
     /// Its program is missing; holds what was tried.
+    #[error("the weather server's program was not found ({0}); `cargo workbook setup` builds it")]
     NoProgram(String),
-    /// It did not start; holds the reason.
-    NotStarted(String),
-    /// It has ended, or does not answer as it should; holds the reason.
-    Gone(String),
+    /// It did not start.
+    #[error("the weather server did not start: {0}")]
+    NotStarted(#[source] io::Error),
+    /// It has ended, or does not answer as it should.
+    #[error("the weather server has ended: {0}")]
+    Gone(#[source] io::Error),
 }
-
-impl fmt::Display for WeatherError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WeatherError::NoProgram(tried) => write!(
-                f,
-                "the weather server's program was not found ({tried}); `cargo workbook setup` \
-                 builds it"
-            ),
-            WeatherError::NotStarted(why) => write!(f, "the weather server did not start: {why}"),
-            WeatherError::Gone(why) => write!(f, "the weather server has ended: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for WeatherError {}
 
 impl WeatherServer {
     /// Starts a server and waits until it listens, which takes some milliseconds.
@@ -66,7 +54,6 @@ impl WeatherServer {
     pub fn start(settings: ServerSettings) -> Result<WeatherServer, WeatherError> {
         let program = program().map_err(WeatherError::NoProgram)?;
         allow_files(FILES);
-        let not_started = |why: String| WeatherError::NotStarted(why);
         let mut child = command(program)
             .arg("weather-server")
             // Its input: the server ends when that does, also when this process is killed.
@@ -74,12 +61,12 @@ impl WeatherServer {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| not_started(error.to_string()))?;
+            .map_err(WeatherError::NotStarted)?;
         let (orders, replies) = child
             .stdin
             .take()
             .zip(child.stdout.take())
-            .ok_or_else(|| not_started("it has no pipes".to_owned()))?;
+            .expect("both are piped");
         let mut server = WeatherServer {
             child,
             port: 0,
@@ -88,11 +75,8 @@ impl WeatherServer {
                 replies: BufReader::new(replies),
             }),
         };
-        server.port = match server.ask(&Request::Change(settings)) {
-            Ok(Reply::Changed { port }) => port,
-            Ok(other) => return Err(not_started(format!("it said {other:?}"))),
-            Err(error) => return Err(not_started(error.to_string())),
-        };
+        let begin = server.order(&Request::Change(settings));
+        server.port = begin.map_err(WeatherError::NotStarted)?;
         Ok(server)
     }
 
@@ -113,9 +97,9 @@ impl WeatherServer {
     ///
     /// [`WeatherError::Gone`].
     pub fn log(&self) -> Result<ServerLog, WeatherError> {
-        match self.ask(&Request::Log)? {
+        match self.ask(&Request::Log).map_err(WeatherError::Gone)? {
             Reply::Log(log) => Ok(log),
-            other => Err(unexpected(&other)),
+            other => Err(WeatherError::Gone(unexpected(&other))),
         }
     }
 
@@ -126,10 +110,8 @@ impl WeatherServer {
     ///
     /// [`WeatherError::Gone`].
     pub fn reset_log(&self) -> Result<(), WeatherError> {
-        match self.ask(&Request::Reset)? {
-            Reply::Reset => Ok(()),
-            other => Err(unexpected(&other)),
-        }
+        let done = self.order(&Request::Reset);
+        done.map(|_| ()).map_err(WeatherError::Gone)
     }
 
     /// Behaves differently from now on, with an empty log.
@@ -138,32 +120,33 @@ impl WeatherServer {
     ///
     /// [`WeatherError::Gone`].
     pub fn change(&self, settings: ServerSettings) -> Result<(), WeatherError> {
-        match self.ask(&Request::Change(settings))? {
-            Reply::Changed { .. } => Ok(()),
+        let done = self.order(&Request::Change(settings));
+        done.map(|_| ()).map_err(WeatherError::Gone)
+    }
+
+    /// Tells it to do something; its port.
+    fn order(&self, request: &Request) -> io::Result<u16> {
+        match self.ask(request)? {
+            Reply::Done { port } => Ok(port),
             other => Err(unexpected(&other)),
         }
     }
 
-    fn ask(&self, request: &Request) -> Result<Reply, WeatherError> {
-        let gone = |why: String| WeatherError::Gone(why);
+    fn ask(&self, request: &Request) -> io::Result<Reply> {
         let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut line = serde_json::to_vec(request).map_err(|e| gone(e.to_string()))?;
+        let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
-        pipes
-            .orders
-            .write_all(&line)
-            .map_err(|error| gone(error.to_string()))?;
+        pipes.orders.write_all(&line)?;
         let mut reply = String::new();
-        match pipes.replies.read_line(&mut reply) {
-            Ok(0) => Err(gone("its process is not there any more".into())),
-            Ok(_) => serde_json::from_str(&reply).map_err(|error| gone(error.to_string())),
-            Err(error) => Err(gone(error.to_string())),
+        if pipes.replies.read_line(&mut reply)? == 0 {
+            return Err(io::Error::other("its process is not there any more"));
         }
+        Ok(serde_json::from_str(&reply)?)
     }
 }
 
-fn unexpected(reply: &Reply) -> WeatherError {
-    WeatherError::Gone(format!("an unexpected reply: {reply:?}"))
+fn unexpected(reply: &Reply) -> io::Error {
+    io::Error::other(format!("an unexpected reply: {reply:?}"))
 }
 
 impl fmt::Debug for WeatherServer {
