@@ -7,13 +7,14 @@ mod report;
 pub use report::Report;
 
 use crate::peer::{POOLS, Peer};
-use crate::session::{Session, cpu_of_all_processes};
+use crate::session::{Session, cpu_of_all_processes, in_words, or_missing};
 use helpers::measure::cpu_time;
 use helpers::prelude::*;
 use helpers::{pool::*, xrays::*};
 use report::Variant;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One thumbnail for each file; `None` where there is no way to make it.
 type Thumbnails = Vec<Option<Thumbnail>>;
@@ -48,7 +49,7 @@ const OURS_IN_PROCESSES: [(&str, ResizeAll); 2] = [
 ///
 /// Where there are no X-rays.
 pub fn compare(runs: usize) -> Result<Report, String> {
-    let set = xrays().map_err(|error| error.to_string())?;
+    let set = xrays().map_err(in_words)?;
     if set.is_empty() {
         return Err(
             "there are no X-rays to compare with; does WORKBOOK_XRAYS name them?".to_owned(),
@@ -67,19 +68,16 @@ pub fn compare(runs: usize) -> Result<Report, String> {
     let session = Session::run(runs, missing, |counts, missing| {
         // A library that fails is left out from then on; the others go on.
         ways.retain_mut(|(variant, way)| {
-            let outcome = way.run(&paths).and_then(|run| {
+            let outcome = way.run(&paths).and_then(|(seconds, cpu)| {
                 if counts {
-                    variant.seconds.push(run.0);
-                    variant.cpu.push(run.1);
+                    variant.seconds.push(seconds);
+                    variant.cpu.push(cpu);
                 } else {
                     variant.thumbnails = way.thumbnails(&paths)?;
                 }
                 Ok(())
             });
-            if let Err(why) = &outcome {
-                missing.push(format!("{}: {why}", variant.name));
-            }
-            outcome.is_ok()
+            or_missing(outcome, &variant.name, missing).is_some()
         });
     });
     Ok(Report {
@@ -94,9 +92,9 @@ pub fn compare(runs: usize) -> Result<Report, String> {
 fn ways_on_one_core(paths: &[PathBuf], missing: &mut Vec<String>) -> Vec<(Variant, Way)> {
     let mut ways = Vec::new();
     for (library, name) in PEERS {
-        match Peer::start(&json!({ "library": library, "files": paths })) {
-            Ok(peer) => ways.push((Variant::new(name, 1, &peer.version), Way::Peer(peer))),
-            Err(why) => missing.push(format!("{name}: {why}")),
+        let peer = Peer::start(&json!({ "library": library, "files": paths }));
+        if let Some(peer) = or_missing(peer, name, missing) {
+            ways.push((Variant::new(name, 1, &peer.version), Way::Peer(peer)));
         }
     }
     for (name, resize) in OURS {
@@ -111,41 +109,34 @@ fn ways_on_all_cores(paths: &[PathBuf], missing: &mut Vec<String>) -> Vec<(Varia
         let name = report::in_pool(report::PILLOW, name);
         let request =
             json!({ "library": "pillow", "files": paths, "pool": pool, "workers": cores() });
-        match Peer::start(&request) {
-            Ok(peer) => {
-                let variant = Variant::new(&name, cores(), &peer.version);
-                ways.push((variant.like(report::PILLOW), Way::PeerPool(peer)));
-            }
-            Err(why) => missing.push(format!("{name}: {why}")),
+        if let Some(peer) = or_missing(Peer::start(&request), &name, missing) {
+            let variant = Variant::new(&name, cores(), &peer.version);
+            ways.push((variant.like(report::PILLOW), Way::PeerPool(peer)));
         }
     }
-    match rayon::ThreadPoolBuilder::new().build() {
-        Ok(pool) => {
-            let pool = std::sync::Arc::new(pool);
-            for (name, resize) in OURS {
-                let variant = Variant::new(name, cores(), "").like(name);
-                ways.push((variant, Way::Rayon(resize, pool.clone())));
-            }
+    let threads = rayon::ThreadPoolBuilder::new().build();
+    if let Some(pool) = or_missing(threads.map_err(in_words), "rayon", missing) {
+        let pool = Arc::new(pool);
+        for (name, resize) in OURS {
+            let variant = Variant::new(name, cores(), "").like(name);
+            ways.push((variant, Way::Rayon(resize, pool.clone())));
         }
-        Err(error) => missing.push(format!("rayon: {error}")),
     }
-    match ProcessPool::new(cores()) {
-        Ok(pool) => {
-            let pool = std::sync::Arc::new(pool);
-            for (name, resize_all) in OURS_IN_PROCESSES {
-                let variant = Variant::new(&report::in_pool(name, report::PROCESSES), cores(), "");
-                ways.push((variant.like(name), Way::Processes(resize_all, pool.clone())));
-            }
+    let processes = ProcessPool::new(cores()).map_err(in_words);
+    if let Some(pool) = or_missing(processes, report::PROCESSES, missing) {
+        let pool = Arc::new(pool);
+        for (name, resize_all) in OURS_IN_PROCESSES {
+            let variant = Variant::new(&report::in_pool(name, report::PROCESSES), cores(), "");
+            ways.push((variant.like(name), Way::Processes(resize_all, pool.clone())));
         }
-        Err(error) => missing.push(format!("{}: {error}", report::PROCESSES)),
     }
     ways
 }
 
 enum Way {
     Iterator(Resize),
-    Rayon(Resize, std::sync::Arc<rayon::ThreadPool>),
-    Processes(ResizeAll, std::sync::Arc<ProcessPool>),
+    Rayon(Resize, Arc<rayon::ThreadPool>),
+    Processes(ResizeAll, Arc<ProcessPool>),
     Peer(Peer),
     PeerPool(Peer),
 }
@@ -185,9 +176,7 @@ impl Way {
                     .map(|path| resize(path).ok())
                     .collect()
             }),
-            Way::Processes(resize_all, pool) => {
-                resize_all(pool, paths).map_err(|error| error.to_string())?
-            }
+            Way::Processes(resize_all, pool) => resize_all(pool, paths).map_err(in_words)?,
             Way::Peer(peer) | Way::PeerPool(peer) => peer.ask(&json!("thumbnails"))?,
         })
     }

@@ -5,7 +5,7 @@ mod report;
 pub use report::Report;
 
 use crate::peer::Peer;
-use crate::session::Session;
+use crate::session::{Session, in_words, or_missing};
 use helpers::prelude::*;
 use helpers::{runtime::*, weather::*};
 use report::Variant;
@@ -61,7 +61,7 @@ impl Task {
             interval_minutes: self.interval_minutes,
             ..ServerSettings::default()
         };
-        let process = WeatherServer::start(settings).map_err(|error| error.to_string())?;
+        let process = WeatherServer::start(settings).map_err(in_words)?;
         Ok(Server {
             url: process.url(),
             dates: dates("2005-01-01", self.days).into(),
@@ -86,10 +86,8 @@ struct Server {
 /// Where there is no server.
 pub fn compare(runs: usize) -> Result<Report, String> {
     let tasks = tasks();
-    let mut servers = Vec::new();
-    for task in &tasks {
-        servers.push(task.serve()?);
-    }
+    let servers: Result<Vec<Server>, String> = tasks.iter().map(Task::serve).collect();
+    let mut servers = servers?;
     let mut missing = Vec::new();
     let mut ways = ways(&tasks, &mut missing);
     let session = Session::run(runs, missing, |counts, missing| {
@@ -100,12 +98,9 @@ pub fn compare(runs: usize) -> Result<Report, String> {
                 return true;
             }
             let outcome = way.run(&mut servers[variant.task], variant.in_flight);
-            match &outcome {
-                Ok(seconds) if counts => variant.seconds.push(*seconds),
-                Ok(_) => {}
-                Err(why) => missing.push(format!("{}: {why}", variant.name)),
-            }
-            outcome.is_ok()
+            let seconds = or_missing(outcome, &variant.name, missing);
+            variant.seconds.extend(seconds.filter(|_| counts));
+            seconds.is_some()
         });
     });
     Ok(Report {
@@ -130,12 +125,11 @@ fn ways(tasks: &[Task; 2], missing: &mut Vec<String>) -> Vec<(Variant, Way)> {
         ("aiohttp", report::AIOHTTP, LARGE, tasks[LARGE].in_flight),
         ("aiohttp", report::AIOHTTP, SMALL, tasks[SMALL].in_flight),
     ] {
-        match Peer::start(&json!({ "client": client })) {
-            Ok(peer) => {
-                let variant = Variant::new(name, task, in_flight, &peer.version);
-                ways.push((variant, Way::Peer(peer)));
-            }
-            Err(why) => missing.push(format!("{name}, {}: {why}", tasks[task].title)),
+        let peer = Peer::start(&json!({ "client": client }));
+        let what = format!("{name}, {}", tasks[task].title);
+        if let Some(peer) = or_missing(peer, &what, missing) {
+            let variant = Variant::new(name, task, in_flight, &peer.version);
+            ways.push((variant, Way::Peer(peer)));
         }
     }
     // Those that are compared with each other follow each other.
@@ -158,11 +152,11 @@ impl Way {
         let (took, readings) = match self {
             Way::Threads => {
                 let readings = with_threads(url, dates, in_flight);
-                (start.elapsed().as_secs_f64(), readings.map_err(describe)?)
+                (start.elapsed().as_secs_f64(), readings.map_err(in_words)?)
             }
             Way::Tokio => {
                 let readings = with_tokio(url, dates, in_flight);
-                (start.elapsed().as_secs_f64(), readings.map_err(describe)?)
+                (start.elapsed().as_secs_f64(), readings.map_err(in_words)?)
             }
             Way::Peer(peer) => {
                 let url = day_url(url, "");
@@ -174,10 +168,6 @@ impl Way {
             expected => Err(format!("{readings} readings came instead of {expected}")),
         }
     }
-}
-
-fn describe(error: FetchError) -> String {
-    error.to_string()
 }
 
 /// How many readings came.

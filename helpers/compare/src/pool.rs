@@ -5,7 +5,7 @@ mod report;
 pub use report::Report;
 
 use crate::peer::{POOLS, Peer};
-use crate::session::Session;
+use crate::session::{Session, in_words, or_missing};
 use helpers::pool::*;
 use helpers::prelude::*;
 use report::Variant;
@@ -58,9 +58,9 @@ pub fn compare(runs: usize) -> Report {
     let mut sides = Vec::new();
     let mut missing = Vec::new();
     for (pool, name) in POOLS {
-        match Peer::start(&json!({ "pool": pool, "workers": workers })) {
-            Ok(peer) => sides.push((Variant::new(name, &peer.version), Side::Peer(peer))),
-            Err(why) => missing.push(format!("{name}: {why}")),
+        let peer = Peer::start(&json!({ "pool": pool, "workers": workers }));
+        if let Some(peer) = or_missing(peer, name, &mut missing) {
+            sides.push((Variant::new(name, &peer.version), Side::Peer(peer)));
         }
     }
     sides.push((Variant::new(report::OURS, ""), Side::Ours(None)));
@@ -69,12 +69,9 @@ pub fn compare(runs: usize) -> Report {
             // A pool that fails is left out from then on; the others go on.
             sides.retain_mut(|(variant, side)| {
                 let outcome = side.run(task, workers);
-                match &outcome {
-                    Ok(seconds) if counts => variant.seconds[number].push(*seconds),
-                    Ok(_) => {}
-                    Err(why) => missing.push(format!("{}: {why}", variant.name)),
-                }
-                outcome.is_ok()
+                let seconds = or_missing(outcome, &variant.name, missing);
+                variant.seconds[number].extend(seconds.filter(|_| counts));
+                seconds.is_some()
             });
         }
     });
@@ -116,7 +113,7 @@ fn run_ours(kept: &mut Option<ProcessPool>, task: &Task, workers: usize) -> Resu
     }
     let pool = match kept {
         Some(pool) => pool,
-        None => kept.insert(ProcessPool::new(workers).map_err(|error| error.to_string())?),
+        None => kept.insert(ProcessPool::new(workers).map_err(in_words)?),
     };
     let (took, right) = match task.name {
         "bytes" => large(pool, start, task, |_| vec![0_u8; 10_000_000]),

@@ -1,7 +1,7 @@
 //! What all comparisons share: the rounds, the marks, and what every report says.
 
 use helpers::machine::{machine, today};
-use helpers::measure::median;
+use helpers::measure::{Timing, median, seconds};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt;
@@ -50,29 +50,32 @@ impl Session {
         }
     }
 
-    /// The line about the rounds; `once` says what is done once in each.
-    pub fn about_the_rounds(&self, once: &str) -> String {
-        let (runs, took) = (self.runs, self.took);
-        format!("rounds   {runs} after a warm-up, {once} once in every round, {took:.0} s\n")
-    }
-
-    /// What follows the table: what is missing, the marks, disturbances, versions.
-    pub fn conclude<'a>(
+    /// The report: what it is `about`, `once` (what is done once in each round), the table with its
+    /// heads above it, `notes` on it, then what is missing, marks, disturbances, versions.
+    pub fn print<'a>(
         &self,
         f: &mut fmt::Formatter<'_>,
+        (about, once): (&str, &str),
+        (heads, rows): (&[&str], Vec<Vec<String>>),
+        notes: &str,
         marks: &[Mark],
         versions: impl Iterator<Item = &'a str>,
     ) -> fmt::Result {
-        writeln!(f)?;
+        let (runs, took) = (self.runs, self.took);
+        writeln!(f, "{}\n{about}", self.machine)?;
+        writeln!(
+            f,
+            "rounds   {runs} after a warm-up, {once} once in every round, {took:.0} s\n"
+        )?;
+        let heads = heads.iter().map(|head| (*head).to_owned()).collect();
+        let table: Vec<Vec<String>> = std::iter::once(heads).chain(rows).collect();
+        writeln!(f, "{}{notes}", aligned(&table))?;
         for missing in &self.missing {
             writeln!(f, "– not compared: {missing}")?;
         }
         for mark in marks {
-            let sign = match mark.state {
-                State::Met => "✓ met",
-                State::NotMet => "✗ not met",
-                State::CannotTell => "– cannot tell",
-            };
+            let (sign, words) = mark.state.in_words();
+            let sign = format!("{sign} {words}");
             writeln!(f, "{sign:<13}  {} ({})", mark.mark, mark.why)?;
         }
         if let Some(others) = self.busy() {
@@ -97,17 +100,11 @@ impl Session {
 
     /// One line of JSON: what every report has, then what only this one has.
     pub fn json(&self, marks: &[Mark], variants: Vec<Value>, more: Value) -> String {
-        let marks: Vec<_> = marks
-            .iter()
-            .map(|mark| {
-                let state = match mark.state {
-                    State::Met => "met",
-                    State::NotMet => "not met",
-                    State::CannotTell => "cannot tell",
-                };
-                json!({ "mark": mark.mark, "state": state, "why": mark.why })
-            })
-            .collect();
+        let to_json = |mark: &Mark| {
+            let (_, state) = mark.state.in_words();
+            json!({ "mark": mark.mark, "state": state, "why": mark.why })
+        };
+        let marks: Vec<Value> = marks.iter().map(to_json).collect();
         let mut document = json!({
             "machine": self.machine,
             "date": today(),
@@ -128,10 +125,10 @@ impl Session {
         let (state, why) = match found {
             Some((true, why)) => (State::Met, why),
             Some((false, why)) => (State::NotMet, why),
-            None => (
-                State::CannotTell,
-                "there is nothing to compare with".to_owned(),
-            ),
+            None => {
+                let why = "there is nothing to compare with";
+                (State::CannotTell, why.to_owned())
+            }
         };
         Mark { state, mark, why }
     }
@@ -162,6 +159,16 @@ pub enum State {
     CannotTell,
 }
 
+impl State {
+    fn in_words(&self) -> (char, &'static str) {
+        match self {
+            State::Met => ('✓', "met"),
+            State::NotMet => ('✗', "not met"),
+            State::CannotTell => ('–', "cannot tell"),
+        }
+    }
+}
+
 /// Something promised.
 pub struct Mark {
     pub state: State,
@@ -169,20 +176,34 @@ pub struct Mark {
     pub why: String,
 }
 
-/// The median of the rounds' ratios: both sides of a ratio were measured one after the other.
-pub fn times_faster(slow: &[f64], fast: &[f64]) -> f64 {
-    let ratios: Vec<f64> = slow
-        .iter()
-        .zip(fast)
-        .map(|(slow, fast)| slow / fast)
-        .collect();
-    median(&ratios)
+/// What came of one side of a comparison; what failed is `missing` from then on.
+pub fn or_missing<T>(
+    outcome: Result<T, String>,
+    name: &str,
+    missing: &mut Vec<String>,
+) -> Option<T> {
+    let note = |why| missing.push(format!("{name}: {why}"));
+    outcome.map_err(note).ok()
 }
 
-/// The fastest round and the slowest.
-pub fn extremes(all: &[f64]) -> (f64, f64) {
-    let fastest = all.iter().copied().fold(f64::INFINITY, f64::min);
-    (fastest, all.iter().copied().fold(0.0, f64::max))
+/// What an error says.
+pub fn in_words(error: impl fmt::Display) -> String {
+    error.to_string()
+}
+
+/// The median of the rounds' ratios: both sides of a ratio were measured one after the other.
+pub fn times_faster(slow: &[f64], fast: &[f64]) -> f64 {
+    let pairs = slow.iter().zip(fast);
+    median(&pairs.map(|(slow, fast)| slow / fast).collect::<Vec<_>>())
+}
+
+/// The cells of a table that tell how long the rounds took.
+pub const TIMES: [&str; 3] = ["median", "fastest", "slowest"];
+
+/// Likewise.
+pub fn times(all: &[f64]) -> [String; 3] {
+    let (fastest, slowest) = Timing::of_wall("", all.to_vec()).range();
+    [median(all), fastest, slowest].map(seconds)
 }
 
 /// A number with two decimals, or a dash.

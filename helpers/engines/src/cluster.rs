@@ -18,11 +18,13 @@ use crate::shell::tool;
 use platform::paths::{root, scratch};
 use platform::program::command;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How many files a list of paths is cut into, at most. A file is the least that a task reads, so
@@ -38,30 +40,27 @@ const NO_REDIS: &str = "Not run here: redis-server is not installed. `sudo apt i
                         `conda install -c conda-forge redis-server`.";
 
 /// Why a cluster did not do what it was asked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ClusterError {
     /// It did not start; holds the reason.
+    #[error("the cluster did not start: {0}")]
     NotStarted(String),
     /// It refused, or failed at, what it was asked for; holds what it said.
+    #[error("the cluster says: {0}")]
     Failed(String),
     /// A file for it could not be written; holds the reason.
+    #[error("{0} (is the disk full?)")]
     NotWritten(String),
     /// Tasks were left when the time was up.
+    #[error("not finished in the time given: {0}")]
     TimeUp(TaskCounts),
 }
 
-impl fmt::Display for ClusterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ClusterError::NotStarted(why) => write!(f, "the cluster did not start: {why}"),
-            ClusterError::Failed(why) => write!(f, "the cluster says: {why}"),
-            ClusterError::NotWritten(why) => write!(f, "{why} (is the disk full?)"),
-            ClusterError::TimeUp(tasks) => write!(f, "not finished in the time given: {tasks}"),
-        }
+impl ClusterError {
+    fn failed(why: impl fmt::Display) -> ClusterError {
+        ClusterError::Failed(why.to_string())
     }
 }
-
-impl std::error::Error for ClusterError {}
 
 /// The programs that `cargo workbook setup --cluster` builds: the engines, and one that makes
 /// X-rays small, for GNU parallel.
@@ -88,26 +87,18 @@ pub fn cluster_program(name: &str) -> Option<PathBuf> {
 /// cluster.sql("SELECT station, max(celsius) FROM readings GROUP BY station")?
 /// ```
 pub struct Cluster {
-    kind: Kind,
+    /// The program that does everything; or what a reader is told who cannot run it.
+    program: Result<PathBuf, &'static str>,
+    /// `None` where there is one process only, or none.
+    supervisor: Option<Supervisor>,
     /// `CREATE EXTERNAL TABLE` statements that go before every query.
     tables: Vec<(String, String)>,
     partitions: usize,
 }
 
-enum Kind {
-    /// Holds what a reader is told.
-    Absent(&'static str),
-    OneProcess {
-        program: PathBuf,
-    },
-    Running {
-        program: PathBuf,
-        supervisor: Supervisor,
-    },
-}
-
 /// The process that holds the others; they end when its standard input does.
 struct Supervisor {
+    program: PathBuf,
     child: Child,
     place: Place,
 }
@@ -138,12 +129,9 @@ impl Cluster {
 
     /// No cluster: DataFusion, the engine inside Ballista, in one process with `cores` threads.
     pub fn in_one_process(cores: usize) -> Cluster {
-        let kind = match cluster_program("cluster") {
-            Some(program) => Kind::OneProcess { program },
-            None => Kind::Absent(ABSENT),
-        };
         Cluster {
-            kind,
+            program: cluster_program("cluster").ok_or(ABSENT),
+            supervisor: None,
             tables: Vec::new(),
             partitions: cores.max(1),
         }
@@ -153,21 +141,16 @@ impl Cluster {
         program: Result<PathBuf, &'static str>,
         arguments: &[&str],
     ) -> Result<Cluster, ClusterError> {
-        let kind = match program {
+        let supervisor = match &program {
+            Ok(program) => Some(Supervisor::start(program, arguments)?),
             Err(why) => {
                 println!("{why}");
-                Kind::Absent(why)
-            }
-            Ok(program) => {
-                let supervisor = Supervisor::start(&program, arguments)?;
-                Kind::Running {
-                    program,
-                    supervisor,
-                }
+                None
             }
         };
         Ok(Cluster {
-            kind,
+            program,
+            supervisor,
             tables: Vec::new(),
             partitions: LIST_FILES,
         })
@@ -176,24 +159,7 @@ impl Cluster {
     /// Whether there is anything to ask; `false` where the programs are not built, or Redis is not
     /// installed. Printed with `{:?}`, the cluster then says what mends it.
     pub fn is_there(&self) -> bool {
-        self.absent().is_none()
-    }
-
-    fn absent(&self) -> Option<&'static str> {
-        match self.kind {
-            Kind::Absent(why) => Some(why),
-            _ => None,
-        }
-    }
-
-    fn running(&self) -> Option<(&Path, &Supervisor)> {
-        match &self.kind {
-            Kind::Running {
-                program,
-                supervisor,
-            } => Some((program, supervisor)),
-            _ => None,
-        }
+        self.program.is_ok()
     }
 
     /// From now on queries know the files in `place` (a folder, or one file) as the table `name`:
@@ -252,40 +218,26 @@ impl Cluster {
     }
 
     fn submit(&self, statements: &str, runs: usize) -> Result<Job, ClusterError> {
-        let (program, port) = match &self.kind {
-            Kind::Absent(why) => return Ok(Job { work: Err(why) }),
-            Kind::OneProcess { program } => (program, None),
-            Kind::Running {
-                program,
-                supervisor,
-            } => match supervisor.place.scheduler_port {
-                Some(port) => (program, Some(port)),
-                None => return Err(ClusterError::Failed("it has no executors".to_owned())),
-            },
+        let program = match &self.program {
+            Ok(program) => program,
+            Err(why) => return Ok(Job { work: Err(why) }),
         };
-        let mut script: String = self
-            .tables
-            .iter()
-            .map(|(_, create)| format!("{create};\n"))
-            .collect();
-        script.push_str(statements);
         let mut sql = command(program);
-        sql.arg("sql").args([
-            "--runs",
-            &runs.to_string(),
-            "--partitions",
-            &self.partitions.to_string(),
-        ]);
-        if let Some(port) = port {
+        sql.args(["sql", "--runs", &runs.to_string()]);
+        sql.args(["--partitions", &self.partitions.to_string()]);
+        if let Some(supervisor) = &self.supervisor {
+            let port = supervisor.place.scheduler_port;
+            let port = port.ok_or_else(|| ClusterError::failed("it has no executors"))?;
             sql.args(["--scheduler-port", &port.to_string()]);
         }
+        let tables = self.tables.iter().map(|(_, create)| format!("{create};\n"));
         let child = sql
-            .arg(script)
+            .arg(tables.collect::<String>() + statements)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| ClusterError::Failed(error.to_string()))?;
+            .map_err(ClusterError::failed)?;
         Ok(Job {
             work: Ok(Some(child)),
         })
@@ -299,39 +251,23 @@ impl Cluster {
         to: &Path,
         at_least: f64,
     ) -> Result<usize, ClusterError> {
-        let Some((program, supervisor)) = self.running() else {
+        let Some(supervisor) = &self.supervisor else {
             return Ok(0);
         };
-        let mut submit = command(program);
-        submit
-            .args([
-                "submit",
-                "--redis-port",
-                &supervisor.redis_port()?.to_string(),
-            ])
-            .args(["--at-least", &at_least.to_string()])
-            .arg("--to")
-            .arg(to);
-        let lines: String = paths
-            .iter()
-            .map(|path| format!("{}\n", path.display()))
-            .collect();
-        let count: serde_json::Value = ask(submit, lines.as_bytes())?;
+        let mut submit = supervisor.about_tasks("submit")?;
+        submit.args(["--at-least", &at_least.to_string()]);
+        submit.arg("--to").arg(to);
+        let lines = paths.iter().map(|path| format!("{}\n", path.display()));
+        let count: serde_json::Value = ask(submit, lines.collect::<String>().as_bytes())?;
         Ok(count["submitted"].as_u64().unwrap_or_default() as usize)
     }
 
     /// How many tasks wait, run, are done and have failed, as Redis knows it.
     pub fn tasks(&self) -> Result<TaskCounts, ClusterError> {
-        let Some((program, supervisor)) = self.running() else {
-            return Ok(TaskCounts::default());
-        };
-        let mut count = command(program);
-        count.args([
-            "tasks",
-            "--redis-port",
-            &supervisor.redis_port()?.to_string(),
-        ]);
-        ask(count, b"")
+        match &self.supervisor {
+            Some(supervisor) => ask(supervisor.about_tasks("tasks")?, b""),
+            None => Ok(TaskCounts::default()),
+        }
     }
 
     /// Waits until every task is done or has failed for good. While Redis is away it goes on
@@ -366,17 +302,13 @@ impl Cluster {
     }
 
     fn order(&self, words: &[&str]) -> Result<Report, ClusterError> {
-        let Some((program, supervisor)) = self.running() else {
-            return Ok(Report::absent(
-                self.absent().unwrap_or("It has one process only."),
-            ));
+        let Some(supervisor) = &self.supervisor else {
+            let why = self.program.as_ref().err();
+            return Ok(Report::absent(why.unwrap_or(&"It has one process only.")));
         };
-        let mut order = command(program);
-        order
-            .args(words)
-            .arg("--json")
-            .arg("--runs")
-            .arg(runs_folder());
+        let mut order = command(&supervisor.program);
+        order.args(words).arg("--json");
+        order.arg("--runs").arg(runs_folder());
         order.arg("--folder").arg(&supervisor.place.folder);
         ask(order, b"")
     }
@@ -395,21 +327,17 @@ impl Cluster {
     /// Who worked on which X-ray, when: what executors and workers wrote down themselves, in the
     /// order in which the work began.
     pub fn journal(&self) -> Vec<Piece> {
-        let running = self.running();
-        running.map_or_else(Vec::new, |(_, supervisor)| {
-            journal::read(&supervisor.place.folder)
-        })
+        let running = self.supervisor.as_ref();
+        running.map_or_else(Vec::new, |running| journal::read(&running.place.folder))
     }
 }
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Absent(why) => f.write_str(why),
-            Kind::OneProcess { .. } => {
-                write!(f, "DataFusion in one process, {} threads", self.partitions)
-            }
-            Kind::Running { .. } => match self.status() {
+        match (&self.program, &self.supervisor) {
+            (Err(why), _) => f.write_str(why),
+            (Ok(_), None) => write!(f, "DataFusion in one process, {} threads", self.partitions),
+            (Ok(_), Some(_)) => match self.status() {
                 Ok(report) => write!(f, "{report:?}"),
                 Err(error) => write!(f, "{error}"),
             },
@@ -431,7 +359,7 @@ impl Job {
             Err(why) => Ok(Answer::absent(why)),
             Ok(child) => match child.take() {
                 Some(child) => Ok(Answer::new(finish(child)?)),
-                None => Err(ClusterError::Failed("it was waited for already".to_owned())),
+                None => Err(ClusterError::failed("it was waited for already")),
             },
         }
     }
@@ -466,7 +394,11 @@ impl Supervisor {
             let _ = BufReader::new(output).read_line(&mut line);
         }
         match serde_json::from_str(&line) {
-            Ok(place) => Ok(Supervisor { child, place }),
+            Ok(place) => Ok(Supervisor {
+                program: program.to_owned(),
+                child,
+                place,
+            }),
             Err(_) => {
                 let _ = child.kill();
                 let mut words = String::new();
@@ -479,9 +411,13 @@ impl Supervisor {
         }
     }
 
-    fn redis_port(&self) -> Result<u16, ClusterError> {
-        let none = || ClusterError::Failed("it has no workers".to_owned());
-        self.place.redis_port.ok_or_else(none)
+    /// One of the commands that talk to Redis.
+    fn about_tasks(&self, word: &str) -> Result<Command, ClusterError> {
+        let port = self.place.redis_port;
+        let port = port.ok_or_else(|| ClusterError::failed("it has no workers"))?;
+        let mut order = command(&self.program);
+        order.args([word, "--redis-port", &port.to_string()]);
+        Ok(order)
     }
 }
 
@@ -499,16 +435,10 @@ fn runs_folder() -> PathBuf {
 }
 
 /// Runs one of the program's short commands and reads the JSON that it prints.
-fn ask<T: serde::de::DeserializeOwned>(
-    mut order: std::process::Command,
-    input: &[u8],
-) -> Result<T, ClusterError> {
-    let failed = |error: std::io::Error| ClusterError::Failed(error.to_string());
-    order
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = order.spawn().map_err(failed)?;
+fn ask<T: DeserializeOwned>(mut order: Command, input: &[u8]) -> Result<T, ClusterError> {
+    let order = order.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let child = order.stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(ClusterError::failed)?;
     if let Some(mut pipe) = child.stdin.take() {
         // One that ends early says why in its exit code and its words.
         let _ = pipe.write_all(input);
@@ -517,16 +447,13 @@ fn ask<T: serde::de::DeserializeOwned>(
 }
 
 /// Waits for a command of the program and reads the JSON that it printed.
-fn finish<T: serde::de::DeserializeOwned>(child: Child) -> Result<T, ClusterError> {
-    let output = child
-        .wait_with_output()
-        .map_err(|error| ClusterError::Failed(error.to_string()))?;
+fn finish<T: DeserializeOwned>(child: Child) -> Result<T, ClusterError> {
+    let output = child.wait_with_output().map_err(ClusterError::failed)?;
     if !output.status.success() {
-        return Err(ClusterError::Failed(plain(&String::from_utf8_lossy(
-            &output.stderr,
-        ))));
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(ClusterError::Failed(plain(&words)));
     }
-    serde_json::from_slice(&output.stdout).map_err(|error| ClusterError::Failed(error.to_string()))
+    serde_json::from_slice(&output.stdout).map_err(ClusterError::failed)
 }
 
 /// What a program said on standard error, without the word that it begins with.
@@ -539,15 +466,10 @@ fn write_list(folder: &Path, paths: &[PathBuf]) -> std::io::Result<()> {
     for n in 0..LIST_FILES.min(paths.len()) {
         let lines = paths.iter().skip(n).step_by(LIST_FILES).map(|path| {
             let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            format!(
-                "{}\n",
-                serde_json::json!({ "path": path.display().to_string() })
-            )
+            format!("{}\n", json!({ "path": path.display().to_string() }))
         });
-        fs::write(
-            folder.join(format!("part-{n:02}.jsonl")),
-            lines.collect::<String>(),
-        )?;
+        let file = folder.join(format!("part-{n:02}.jsonl"));
+        fs::write(file, lines.collect::<String>())?;
     }
     Ok(())
 }
@@ -581,7 +503,8 @@ mod tests {
     #[test]
     fn without_the_programs_every_call_answers_and_nothing_fails() {
         let mut cluster = Cluster {
-            kind: Kind::Absent(NO_REDIS),
+            program: Err(NO_REDIS),
+            supervisor: None,
             tables: Vec::new(),
             partitions: 1,
         };
@@ -599,7 +522,7 @@ mod tests {
         ] {
             assert_eq!(said, NO_REDIS);
         }
-        cluster.kind = Kind::Absent(ABSENT);
+        cluster.program = Err(ABSENT);
         for said in [
             format!("{cluster:?}"),
             format!("{:?}", cluster.sql("SELECT 1").unwrap()),

@@ -25,8 +25,9 @@
 //! Static variables have their first values in a worker. Code that can do harm before something
 //! was initialised, and says so only by handing out its `fn` afterwards, cannot go to a pool.
 
+use super::error::Cause;
 use super::load::{Mapped, Place, Spot, mapped_at};
-use super::wire::{self, EncodeError, Frames, Received, Tag};
+use super::wire::{self, Frames};
 use platform::panics::quietly;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,7 +71,7 @@ where
 
 /// This code's own place. It stays the same as long as it can be asked for.
 static HELPERS: LazyLock<Result<Spot, String>> = LazyLock::new(|| {
-    let this: fn(c_int, usize, Call<'_>) -> c_int = serve;
+    let this: fn(c_int, Call<'_>) -> c_int = serve;
     spot(this as *const c_void)
 });
 
@@ -131,67 +132,59 @@ where
     // SAFETY: the caller's promise. The place of this entry and that of the function were taken
     // down together, by `place_of`, which knew its type.
     let function = unsafe { std::mem::transmute::<*const c_void, fn(A) -> R>(function) };
-    serve(socket, largest as usize, &mut |item, answers, largest| {
-        let item: A =
-            postcard::from_bytes(item).map_err(|e| EncodeError::Refused(e.to_string()))?;
-        wire::append_result(&function(item), largest, answers)
+    serve(socket, &mut |item, answers| {
+        let item = postcard::from_bytes(item);
+        let item: A = item.map_err(|error| Cause::NotCarried(error.to_string()))?;
+        wire::append_answer(&function(item), largest as usize, answers)
     })
 }
 
-/// Calls the function for one encoded item and appends the encoded result.
-type Call<'a> = &'a mut dyn FnMut(&[u8], &mut Vec<u8>, usize) -> Result<(), EncodeError>;
+/// Calls the function for one encoded item and appends the answer.
+type Call<'a> = &'a mut dyn FnMut(&[u8], &mut Vec<u8>) -> Result<(), Cause>;
 
-fn serve(socket: c_int, largest: usize, call: Call<'_>) -> c_int {
+fn serve(socket: c_int, call: Call<'_>) -> c_int {
     // SAFETY: the worker's program gives an open socket and does not use it until this returns.
     // It stays that program's to close, hence ManuallyDrop.
     let mut socket = ManuallyDrop::new(unsafe { UnixStream::from_raw_fd(socket) });
-    let mut frames = Frames::new();
+    let mut frames = Frames::default();
     let mut answers = Vec::new();
     let worker = std::process::id();
     loop {
-        match frames.next() {
-            Some(Received::AnotherFunction) => return 0,
-            Some(Received::Frame(items)) => {
-                answer(frames.bytes(items), largest, call, &mut answers);
-                // What an item printed is to be seen with its result.
-                let _ = std::io::stdout().flush();
-                if std::process::id() != worker {
-                    // The item has forked, and this is the copy. Its answer would be taken for
-                    // that of the next item.
-                    // SAFETY: ends this process at once, without the clean-up that is the other's.
-                    unsafe { libc::_exit(0) };
-                }
-                if socket.write_all(&answers).is_err() {
-                    return 1;
-                }
-                if answers.capacity() > 1 << 20 {
-                    answers = Vec::new();
-                }
-            }
-            None => match frames.fill(&mut *socket) {
-                Ok(0) => return 1,
-                Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => return 1,
-            },
+        let items = match wire::receive(&mut frames, &mut *socket) {
+            Ok(Some(items)) => items,
+            Ok(None) | Err(_) => return 1,
+        };
+        if items == wire::ANOTHER_FUNCTION {
+            return 0;
+        }
+        answer(wire::content(&items), call, &mut answers);
+        // What an item printed is to be seen with its result.
+        let _ = std::io::stdout().flush();
+        if std::process::id() != worker {
+            // The item has forked, and this is the copy. Its answer would be taken for that of
+            // the next item.
+            // SAFETY: ends this process at once, without the clean-up that is the other's.
+            unsafe { libc::_exit(0) };
+        }
+        if socket.write_all(&answers).is_err() {
+            return 1;
+        }
+        if answers.capacity() > 1 << 20 {
+            answers = Vec::new();
         }
     }
 }
 
 /// Makes the frame of answers for a frame of items.
-fn answer(mut items: &[u8], largest: usize, call: Call<'_>, answers: &mut Vec<u8>) {
+fn answer(mut items: &[u8], call: Call<'_>, answers: &mut Vec<u8>) {
     wire::begin(answers);
     while let Some(item) = wire::take(&mut items) {
         let start = answers.len();
-        answers.push(Tag::Value as u8);
-        let (tag, text) = match quietly(|| call(item, answers, largest)) {
-            Ok(Ok(())) => continue,
-            Ok(Err(EncodeError::TooLarge)) => (Tag::TooLarge, String::new()),
-            Ok(Err(EncodeError::Refused(why))) => (Tag::NotCarried, why),
-            Err(message) => (Tag::Panic, message),
-        };
-        answers.truncate(start);
-        wire::append_text(tag, &text, answers);
+        let outcome = quietly(|| call(item, answers));
+        if let Err(cause) = outcome.unwrap_or_else(|message| Err(Cause::Panicked(message))) {
+            answers.truncate(start);
+            wire::append_failure(&cause, answers);
+        }
     }
     wire::finish(answers);
 }
@@ -214,20 +207,19 @@ mod tests {
         }
         items.extend_from_slice(&[1, 0, 0, 0, 0xff]);
         let mut answers = Vec::new();
-        let mut call = |item: &[u8], answers: &mut Vec<u8>, largest: usize| {
+        let mut call = |item: &[u8], answers: &mut Vec<u8>| {
             let item: u32 =
-                postcard::from_bytes(item).map_err(|e| EncodeError::Refused(e.to_string()))?;
-            wire::append(&vec![0u8; (600 / item) as usize], largest, answers)
+                postcard::from_bytes(item).map_err(|e| Cause::NotCarried(e.to_string()))?;
+            wire::append_answer(&vec![0u8; (600 / item) as usize], 100, answers)
         };
-        answer(&items, 100, &mut call, &mut answers);
-        let mut answers = &answers[4..];
-        assert_eq!(wire::take_answer(&mut answers).unwrap().0, Tag::TooLarge);
-        let (tag, message) = wire::take_answer(&mut answers).unwrap();
-        assert_eq!(tag, Tag::Panic);
-        assert_eq!(message, b"attempt to divide by zero");
-        let (tag, value) = wire::take_answer(&mut answers).unwrap();
-        assert_eq!((tag, value.len()), (Tag::Value, 3));
-        assert_eq!(wire::take_answer(&mut answers).unwrap().0, Tag::NotCarried);
+        answer(&items, &mut call, &mut answers);
+        let mut answers = wire::content(&answers);
+        let mut next = || wire::take_answer::<Vec<u8>>(&mut answers);
+        assert_eq!(next(), Err(Cause::TooLarge(100)));
+        let message = "attempt to divide by zero".to_owned();
+        assert_eq!(next(), Err(Cause::Panicked(message)));
+        assert_eq!(next(), Ok(vec![0, 0]));
+        assert!(matches!(next(), Err(Cause::NotCarried(_))));
         assert!(answers.is_empty());
     }
 }

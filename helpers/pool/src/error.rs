@@ -1,42 +1,28 @@
 //! What can go wrong with a pool, and with one of its items.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 /// Why there is no pool.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PoolError {
     /// A pool of no workers was asked for.
+    #[error("a pool needs at least one worker; `cores()` is a good number to begin with")]
     NoWorkers,
     /// The program that the workers run is missing; holds what was tried.
+    #[error("the program that workers run was not found ({0}); `cargo workbook setup` builds it")]
     NoProgram(String),
     /// The system starts no more processes; holds its reason.
+    #[error("the system started no worker: {0}")]
     NoProcess(String),
 }
 
-impl fmt::Display for PoolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PoolError::NoWorkers => write!(
-                f,
-                "a pool needs at least one worker; `cores()` is a good number to begin with"
-            ),
-            PoolError::NoProgram(tried) => write!(
-                f,
-                "the program that workers run was not found ({tried}); `cargo workbook setup` \
-                 builds it"
-            ),
-            PoolError::NoProcess(why) => write!(f, "the system started no worker: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for PoolError {}
-
 /// Why one item has no result.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("item {index}: {}", self.in_words())]
 pub struct ItemError {
     /// The item's number in the order of the input, from 0 on.
     pub index: usize,
@@ -47,7 +33,7 @@ pub struct ItemError {
 }
 
 /// What happened to an item.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Cause {
     /// The function panicked; holds the message. The worker goes on.
     Panicked(String),
@@ -66,7 +52,7 @@ pub enum Cause {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Death {
     /// By this signal.
     Signal(i32),
@@ -85,64 +71,56 @@ impl From<ExitStatus> for Death {
 
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
+        let (number, name) = match *self {
             Death::Exit(code) => return write!(f, "ended itself with exit code {code}"),
-            Death::Signal(libc::SIGABRT) => "SIGABRT: it called abort",
-            Death::Signal(libc::SIGSEGV) => {
-                "SIGSEGV: it used memory that is not its own, or too deep a recursion"
-            }
-            Death::Signal(libc::SIGBUS) => "SIGBUS",
-            Death::Signal(libc::SIGILL) => "SIGILL",
-            Death::Signal(libc::SIGFPE) => "SIGFPE",
-            Death::Signal(libc::SIGTERM) => "SIGTERM",
-            Death::Signal(libc::SIGKILL) => {
-                "SIGKILL: from outside, perhaps by the system for want of memory"
-            }
-            Death::Signal(_) => "",
+            Death::Signal(number) => (number, signal_in_words(number)),
         };
-        let Death::Signal(number) = self else {
-            return Ok(());
-        };
+        write!(f, "was ended by signal {number}")?;
         match name {
-            "" => write!(f, "was ended by signal {number}"),
-            _ => write!(f, "was ended by signal {number} ({name})"),
+            Some(name) => write!(f, " ({name})"),
+            None => Ok(()),
         }
     }
 }
 
-impl fmt::Display for ItemError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "item {}: ", self.index)?;
+fn signal_in_words(number: i32) -> Option<&'static str> {
+    Some(match number {
+        libc::SIGABRT => "SIGABRT: it called abort",
+        libc::SIGSEGV => "SIGSEGV: it used memory that is not its own, or too deep a recursion",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGILL => "SIGILL",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGKILL => "SIGKILL: from outside, perhaps by the system for want of memory",
+        _ => return None,
+    })
+}
+
+impl ItemError {
+    fn in_words(&self) -> String {
         let worker = match self.pid {
             Some(pid) => format!("worker {pid}"),
             None => "its worker".to_owned(),
         };
         match &self.cause {
-            Cause::Panicked(message) => write!(f, "panicked in {worker}: {message}"),
+            Cause::Panicked(message) => format!("panicked in {worker}: {message}"),
             Cause::WorkerDied(death) => {
-                write!(
-                    f,
-                    "{worker} {death}; so had the worker that tried it before"
-                )
+                format!("{worker} {death}; so had the worker that tried it before")
             }
-            Cause::TimedOut(limit) => write!(
-                f,
-                "not done after {} s; {worker} was ended",
-                limit.as_secs_f64()
-            ),
-            Cause::Cancelled => write!(f, "cancelled"),
-            Cause::TooLarge(limit) => write!(
-                f,
+            Cause::TimedOut(limit) => {
+                let limit = limit.as_secs_f64();
+                format!("not done after {limit} s; {worker} was ended")
+            }
+            Cause::Cancelled => "cancelled".to_owned(),
+            Cause::TooLarge(limit) => format!(
                 "the item or its result has more than {limit} bytes; send a path or a number \
                  instead, or raise the pool's `max_item_bytes`"
             ),
-            Cause::NotCarried(why) => write!(f, "cannot be sent between processes: {why}"),
-            Cause::NotStarted(why) => write!(f, "{why}"),
+            Cause::NotCarried(why) => format!("cannot be sent between processes: {why}"),
+            Cause::NotStarted(why) => why.clone(),
         }
     }
 }
-
-impl std::error::Error for ItemError {}
 
 #[cfg(test)]
 mod tests {

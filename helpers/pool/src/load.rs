@@ -1,5 +1,5 @@
 //! How a worker is told which function to run. Shared by helpers, which asks, and the worker's
-//! program, which loads; so it needs only std and libc.
+//! program, which loads.
 //!
 //! A function is named by the shared object that holds it and by its distance from the object's
 //! beginning. A path alone does not say which object: a rebuilt one may lie there by now, with
@@ -7,12 +7,13 @@
 //! read from memory, where the code is that runs: the linker's build id (`LC_UUID` on macOS), which
 //! is made from what it links; where there is none, a checksum of all code and constants.
 
+use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// All that a worker needs in order to call a function.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     /// What the worker's program calls; see `pool::entry`.
     pub entry: Spot,
@@ -26,7 +27,7 @@ pub struct Place {
 }
 
 /// A function in a shared object, as another process can find it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spot {
     /// The shared object, as bytes of a path.
     pub object: Vec<u8>,
@@ -38,7 +39,7 @@ pub struct Spot {
 
 /// What the worker's program says when it is ready to load a function. The number goes up when
 /// the messages change: the program and helpers may be of different versions.
-pub const READY: &[u8] = b"ready 2";
+pub const READY: &[u8] = b"ready 3";
 
 /// What it says when it has loaded one. Anything else is the reason why not.
 pub const LOADED: &[u8] = b"loaded";
@@ -46,52 +47,13 @@ pub const LOADED: &[u8] = b"loaded";
 impl Place {
     /// The message that asks for the function.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.largest.to_le_bytes().to_vec();
-        for spot in [&self.entry, &self.function, &self.helpers] {
-            bytes.extend_from_slice(&spot.offset.to_le_bytes());
-            for part in [&spot.build, &spot.object] {
-                bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-                bytes.extend_from_slice(part);
-            }
-        }
-        bytes
+        postcard::to_stdvec(self).expect("numbers and bytes can be encoded")
     }
 
-    /// The function that a message asks for; `None` where it is too short to ask for one.
-    pub fn from_bytes(mut bytes: &[u8]) -> Option<Place> {
-        let bytes = &mut bytes;
-        let largest = number(bytes)?;
-        Some(Place {
-            entry: spot(bytes)?,
-            function: spot(bytes)?,
-            helpers: spot(bytes)?,
-            largest,
-        })
+    /// The function that a message asks for; `None` where it asks for none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Place> {
+        postcard::from_bytes(bytes).ok()
     }
-}
-
-fn number(bytes: &mut &[u8]) -> Option<u64> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(u64::from_le_bytes(*number))
-}
-
-fn part(bytes: &mut &[u8]) -> Option<Vec<u8>> {
-    let length = usize::try_from(number(bytes)?).ok()?;
-    let (part, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    Some(part.to_vec())
-}
-
-fn spot(bytes: &mut &[u8]) -> Option<Spot> {
-    let offset = number(bytes)?;
-    let build = part(bytes)?;
-    let object = part(bytes)?;
-    Some(Spot {
-        object,
-        build,
-        offset,
-    })
 }
 
 impl Spot {

@@ -5,10 +5,11 @@
 //! outlive its notebook.
 
 use crate::load::{LOADED, Place, READY, Spot, mapped_at};
+use crate::wire::{Frames, content, frame_of, receive};
 use anyhow::{Context, Result, anyhow, ensure};
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -23,10 +24,11 @@ pub fn serve() -> Result<ExitCode> {
     end_with(socket.as_raw_fd())?;
     loop {
         send(&mut socket, READY)?;
-        let Some(message) = receive(&mut socket)? else {
+        let Some(message) = receive(&mut Frames::default(), &mut socket)? else {
             return Ok(ExitCode::SUCCESS);
         };
-        let place = Place::from_bytes(&message).context("the request is too short")?;
+        let place =
+            Place::from_bytes(content(&message)).context("the request asks for no function")?;
         match load(&place) {
             Ok((entry, function)) => {
                 send(&mut socket, LOADED)?;
@@ -91,21 +93,7 @@ fn end_with(socket: RawFd) -> Result<()> {
 }
 
 fn send(socket: &mut UnixStream, message: &[u8]) -> Result<()> {
-    socket.write_all(&(message.len() as u32).to_le_bytes())?;
-    socket.write_all(message)?;
-    Ok(())
-}
-
-/// One message; `None` at the end.
-fn receive(socket: &mut UnixStream) -> Result<Option<Vec<u8>>> {
-    let mut length = [0; 4];
-    match socket.read_exact(&mut length) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-        other => other?,
-    }
-    let mut message = vec![0; u32::from_le_bytes(length) as usize];
-    socket.read_exact(&mut message)?;
-    Ok(Some(message))
+    Ok(socket.write_all(&frame_of(message))?)
 }
 
 /// Opens the objects and finds the entry and the function in them.

@@ -1,45 +1,136 @@
 //! The jobs that wait for a worker.
 
-use super::error::ItemError;
+use super::error::{Cause, ItemError};
 use super::load::Place;
+use super::wire;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What all jobs of one call have in common, and who wants their results.
-pub trait Task: Send + Sync {
-    /// The function to run.
-    fn function(&self) -> &Place;
+/// What all jobs of one call have in common, and where their outcomes go.
+pub struct Task {
+    /// The function to run; or why no worker can.
+    pub function: Result<Place, String>,
     /// How long one item may take.
-    fn time_limit(&self) -> Option<Duration>;
+    pub time_limit: Option<Duration>,
     /// Whether nobody wants the results any more.
-    fn is_cancelled(&self) -> bool;
-    /// Takes the encoded result of the item with this number, or why there is none.
-    fn deliver(&self, index: usize, outcome: Result<&[u8], ItemError>);
+    pub cancelled: AtomicBool,
+    pub outcomes: Sender<Outcome>,
 }
 
 /// Neighbouring items that travel together.
 pub struct Job {
-    pub task: Arc<dyn Task>,
+    pub task: Arc<Task>,
     /// The number of the first item.
     pub first: usize,
     /// How many items.
     pub count: usize,
-    /// The frame of items (see [`wire`](super::wire)).
+    /// The frame of items (see [`wire`]).
     pub frame: Vec<u8>,
     /// Whether a worker has died with it already.
     pub tried: bool,
 }
 
-/// A frame up to this size may be sent while the worker is still busy: so many of them fit into
-/// the socket that neither side can block the other.
-pub const SMALL: usize = 4 * 1024;
+/// What became of a job.
+pub struct Outcome {
+    first: usize,
+    count: usize,
+    /// The process that had it last.
+    pid: Option<u32>,
+    /// The frame of answers, or what happened to every item.
+    answers: Result<Vec<u8>, Cause>,
+    /// Bytes that travelled, there and back.
+    pub bytes: usize,
+}
 
 impl Job {
-    fn is_small(&self) -> bool {
-        self.frame.len() <= SMALL
+    /// A job without items yet.
+    pub fn new(task: &Arc<Task>, first: usize) -> Job {
+        let mut frame = Vec::new();
+        wire::begin(&mut frame);
+        Job {
+            task: task.clone(),
+            first,
+            count: 0,
+            frame,
+            tried: false,
+        }
+    }
+
+    /// Adds an item, unless it cannot be encoded.
+    pub fn add<A: Serialize>(&mut self, item: &A, largest: usize) -> Result<(), Cause> {
+        wire::append(item, largest, &mut self.frame)?;
+        wire::finish(&mut self.frame);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Its items as jobs of their own.
+    pub fn one_by_one(&self, tried: bool) -> Vec<Job> {
+        let mut items = wire::content(&self.frame);
+        let single = |first| {
+            let mut job = Job::new(&self.task, first);
+            wire::append_part(wire::take(&mut items)?, &mut job.frame);
+            wire::finish(&mut job.frame);
+            (job.count, job.tried) = (1, tried);
+            Some(job)
+        };
+        (self.first..).map_while(single).collect()
+    }
+
+    /// Tells whoever waits for it. Nobody may be waiting any more.
+    pub fn deliver(self, pid: Option<u32>, answers: Result<Vec<u8>, Cause>) {
+        let back = answers.as_ref().map_or(0, Vec::len);
+        let _ = self.task.outcomes.send(Outcome {
+            first: self.first,
+            count: self.count,
+            pid,
+            answers,
+            bytes: self.frame.len() + back,
+        });
     }
 }
+
+impl Outcome {
+    /// That of an item which did not come so far.
+    pub fn of_one(index: usize, cause: Cause) -> Outcome {
+        Outcome {
+            first: index,
+            count: 1,
+            pid: None,
+            answers: Err(cause),
+            bytes: 0,
+        }
+    }
+
+    /// The results, each with the number of its item.
+    pub fn results<R>(&self) -> Vec<(usize, Result<R, ItemError>)>
+    where
+        R: DeserializeOwned + 'static,
+    {
+        let mut answers = self.answers.as_deref().map_or(&[][..], wire::content);
+        let pid = self.pid;
+        let result = |index| {
+            let result = match &self.answers {
+                Ok(_) => wire::take_answer(&mut answers),
+                Err(cause) => Err(cause.clone()),
+            };
+            (
+                index,
+                result.map_err(|cause| ItemError { index, pid, cause }),
+            )
+        };
+        (self.first..self.first + self.count).map(result).collect()
+    }
+}
+
+/// Frames that have no more bytes together may wait in a worker's socket: so many fit into it, on
+/// every system, that neither side can block the other.
+pub const SMALL: usize = 4 * 1024;
 
 /// Jobs in the order in which they came, for several workers.
 #[derive(Default)]
@@ -52,114 +143,46 @@ pub struct Queue {
 struct State {
     jobs: VecDeque<Job>,
     closed: bool,
-    /// How many workers wait for a job.
-    idle: usize,
 }
 
 impl Queue {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn change(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds jobs at the end.
-    pub fn push(&self, jobs: impl IntoIterator<Item = Job>) {
-        let mut state = self.state();
-        state.jobs.extend(jobs);
-        self.wake(&state);
+    /// Adds a job at the end.
+    pub fn push(&self, job: Job) {
+        self.change().jobs.push_back(job);
+        self.changed.notify_one();
     }
 
-    /// Gives jobs back, to be the next ones, in the order given. Returns them where the queue has
-    /// been closed meanwhile: nobody would take them out any more.
-    #[must_use]
-    pub fn put_back(&self, jobs: impl DoubleEndedIterator<Item = Job>) -> Vec<Job> {
-        let mut state = self.state();
-        if state.closed {
-            return jobs.collect();
-        }
-        for job in jobs.rev() {
-            state.jobs.push_front(job);
-        }
-        self.wake(&state);
-        Vec::new()
-    }
-
-    fn wake(&self, state: &State) {
-        match state.jobs.len().min(state.idle) {
-            0 => {}
-            1 => self.changed.notify_one(),
-            _ => self.changed.notify_all(),
-        }
-    }
-
-    /// Waits for jobs for one of `workers`: the next one, and up to `most` in all where they are
-    /// small and of one function. `None` when the queue is closed.
-    pub fn take(&self, most: usize, workers: usize) -> Option<Vec<Job>> {
-        let mut state = self.state();
-        while state.jobs.is_empty() && !state.closed {
-            state.idle += 1;
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-            state.idle -= 1;
-        }
-        if state.closed {
-            return None;
-        }
-        let mut jobs: Vec<Job> = state.jobs.pop_front().into_iter().collect();
-        if let Some(first) = jobs.first().filter(|first| first.is_small()) {
-            let task = first.task.clone();
-            take_like(&mut state, task.function(), most - 1, workers, &mut jobs);
-        }
-        Some(jobs)
-    }
-
-    /// Takes up to `most` small jobs of this function that are there now.
-    pub fn take_more(&self, function: &Place, most: usize, workers: usize) -> Vec<Job> {
-        let mut jobs = Vec::new();
-        take_like(&mut self.state(), function, most, workers, &mut jobs);
-        jobs
-    }
-
-    /// Takes out the waiting jobs of a task.
-    pub fn remove(&self, task: &Arc<dyn Task>) -> Vec<Job> {
-        let mut state = self.state();
-        let (removed, kept) = std::mem::take(&mut state.jobs)
-            .into_iter()
-            .partition(|job| Arc::ptr_eq(&job.task, task));
-        state.jobs = kept;
-        Vec::from(removed)
-    }
-
-    /// Ends all waiting, for good, and takes out every job.
-    pub fn close(&self) -> Vec<Job> {
-        let mut state = self.state();
-        state.closed = true;
+    /// Gives jobs back, to be the next ones, in the order given.
+    pub fn put_back(&self, jobs: impl DoubleEndedIterator<Item = Job>) {
+        let mut state = self.change();
+        jobs.rev().for_each(|job| state.jobs.push_front(job));
         self.changed.notify_all();
-        std::mem::take(&mut state.jobs).into()
     }
 
-    /// Whether it has been closed.
-    pub fn is_closed(&self) -> bool {
-        self.state().closed
+    /// Waits for the next job. Up to `most` small ones of one call come together, but not more
+    /// than the share of one of `workers`. Empty when the queue is closed and nothing is left.
+    pub fn take(&self, most: usize, workers: usize) -> VecDeque<Job> {
+        let idle = |state: &mut State| state.jobs.is_empty() && !state.closed;
+        let state = self.changed.wait_while(self.change(), idle);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        let share = state.jobs.len().div_ceil(workers).min(most);
+        let mut bytes = 0;
+        let fits = |job: &&Job| {
+            bytes += job.frame.len();
+            bytes <= SMALL && Arc::ptr_eq(&job.task, &state.jobs[0].task)
+        };
+        let together = state.jobs.iter().take(share).take_while(fits).count();
+        let taken = together.max(1).min(state.jobs.len());
+        state.jobs.drain(..taken).collect()
     }
-}
 
-/// Not more than one worker's share: the others shall have something to do too.
-fn take_like(
-    state: &mut State,
-    function: &Place,
-    most: usize,
-    workers: usize,
-    jobs: &mut Vec<Job>,
-) {
-    let share = (state.jobs.len() / workers).min(most);
-    for _ in 0..share {
-        match state.jobs.front() {
-            Some(next) if next.is_small() && next.task.function() == function => {
-                jobs.extend(state.jobs.pop_front());
-            }
-            _ => break,
-        }
+    /// Lets those who wait go once nothing is left.
+    pub fn close(&self) {
+        self.change().closed = true;
+        self.changed.notify_all();
     }
 }

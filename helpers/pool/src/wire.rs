@@ -1,48 +1,18 @@
 //! Frames: how items travel to a worker and results come back.
 //!
 //! A frame is its length (4 bytes, little-endian) and so many bytes. A frame of items holds one or
-//! more of them, each with its own length before it; a frame of results holds one answer for each
-//! item, in the same order: a [`Tag`], a length, and so many bytes.
+//! more of them, each with its own length before it. A frame of results holds one answer for each
+//! item, in the same order: a length, and a `Result` as postcard writes it.
 
+use super::error::Cause;
+use platform::panics::quietly;
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use std::any::{Any, TypeId};
 use std::io::{self, Read};
-use std::ops::Range;
 
-/// In place of a length: the worker shall return to its program, which loads another function.
-pub const ANOTHER_FUNCTION: u32 = u32::MAX;
-
-/// What the bytes of an answer are.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(u8)]
-pub enum Tag {
-    /// The encoded result.
-    Value = 0,
-    /// The message of a panic.
-    Panic = 1,
-    /// Why the item or the result could not be carried.
-    NotCarried = 2,
-    /// Nothing: the result has more bytes than allowed.
-    TooLarge = 3,
-}
-
-impl Tag {
-    fn from_byte(byte: u8) -> Option<Tag> {
-        [Tag::Value, Tag::Panic, Tag::NotCarried, Tag::TooLarge]
-            .into_iter()
-            .find(|tag| *tag as u8 == byte)
-    }
-}
-
-/// Why something could not be written into a frame.
-#[derive(Debug)]
-pub enum EncodeError {
-    /// It has more bytes than allowed.
-    TooLarge,
-    /// serde's or postcard's reason.
-    Refused(String),
-}
+/// A frame without items: the worker shall return to its program, which loads another function.
+pub const ANOTHER_FUNCTION: [u8; 4] = [0; 4];
 
 /// Begins a frame; [`finish`] writes its length.
 pub fn begin(frame: &mut Vec<u8>) {
@@ -57,12 +27,22 @@ pub fn finish(frame: &mut [u8]) {
     frame[..4].copy_from_slice(&length.to_le_bytes());
 }
 
+/// A frame that holds these bytes.
+pub fn frame_of(bytes: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(4 + bytes.len());
+    begin(&mut frame);
+    frame.extend_from_slice(bytes);
+    finish(&mut frame);
+    frame
+}
+
+/// What a whole frame holds: all but its length.
+pub fn content(frame: &[u8]) -> &[u8] {
+    frame.get(4..).unwrap_or_default()
+}
+
 /// Appends an encoded value with its length before it. On an error nothing is appended.
-pub fn append<T: Serialize>(
-    value: &T,
-    largest: usize,
-    frame: &mut Vec<u8>,
-) -> Result<(), EncodeError> {
+pub fn append<T: Serialize>(value: &T, largest: usize, frame: &mut Vec<u8>) -> Result<(), Cause> {
     let start = frame.len();
     frame.extend_from_slice(&[0; 4]);
     let limit = start.saturating_add(4).saturating_add(largest);
@@ -76,24 +56,36 @@ pub fn append<T: Serialize>(
         Err(error) => {
             frame.truncate(start);
             Err(match error {
-                postcard::Error::SerializeBufferFull => EncodeError::TooLarge,
-                other => EncodeError::Refused(other.to_string()),
+                postcard::Error::SerializeBufferFull => Cause::TooLarge(largest),
+                other => Cause::NotCarried(other.to_string()),
             })
         }
     }
 }
 
-/// Appends a result. The same as [`append`], but quicker for a `Vec<u8>`: serde takes it for a list
-/// of numbers, one after the other. The encoding is the same.
-pub fn append_result<R: Serialize + 'static>(
+/// Appends the answer to an item. A result that is a `Vec<u8>` travels as a whole: serde takes it
+/// for a list of numbers, one after the other. The encoding is the same.
+pub fn append_answer<R: Serialize + 'static>(
     result: &R,
     largest: usize,
     frame: &mut Vec<u8>,
-) -> Result<(), EncodeError> {
-    match (result as &dyn Any).downcast_ref() {
-        Some(bytes) => append(&Whole(bytes), largest, frame),
-        None => append(result, largest, frame),
-    }
+) -> Result<(), Cause> {
+    // The first byte says that it is a result.
+    let with_it = largest.saturating_add(1);
+    let appended = match (result as &dyn Any).downcast_ref() {
+        Some(bytes) => append(&Ok::<_, Cause>(Whole(bytes)), with_it, frame),
+        None => append(&Ok::<_, Cause>(result), with_it, frame),
+    };
+    appended.map_err(|cause| match cause {
+        Cause::TooLarge(_) => Cause::TooLarge(largest),
+        other => other,
+    })
+}
+
+/// Appends why there is no result.
+pub fn append_failure(cause: &Cause, frame: &mut Vec<u8>) {
+    let answer: Result<(), &Cause> = Err(cause);
+    append(&answer, usize::MAX, frame).expect("a cause can be encoded");
 }
 
 /// Bytes that travel as a whole.
@@ -103,24 +95,6 @@ impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(self.0)
     }
-}
-
-/// A result from what [`append_result`] made of it, without the length before it.
-pub fn result<R: DeserializeOwned + 'static>(encoded: &[u8]) -> postcard::Result<R> {
-    if TypeId::of::<R>() == TypeId::of::<Vec<u8>>() {
-        let bytes: &[u8] = postcard::from_bytes(encoded)?;
-        let bytes: Box<dyn Any> = Box::new(bytes.to_vec());
-        if let Ok(bytes) = bytes.downcast() {
-            return Ok(*bytes);
-        }
-    }
-    postcard::from_bytes(encoded)
-}
-
-/// Appends a text (an error's) as an answer.
-pub fn append_text(tag: Tag, text: &str, frame: &mut Vec<u8>) {
-    frame.push(tag as u8);
-    append_part(text.as_bytes(), frame);
 }
 
 /// Appends bytes with their length before them: what [`take`] takes.
@@ -137,13 +111,40 @@ pub fn take<'a>(frame: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(part)
 }
 
-/// Takes the first answer; `None` where there is none.
-pub fn take_answer<'a>(frame: &mut &'a [u8]) -> Option<(Tag, &'a [u8])> {
-    let (tag, mut rest) = frame.split_first()?;
-    let tag = Tag::from_byte(*tag)?;
-    let part = take(&mut rest)?;
-    *frame = rest;
-    Some((tag, part))
+/// Takes the first answer.
+pub fn take_answer<R: DeserializeOwned + 'static>(frame: &mut &[u8]) -> Result<R, Cause> {
+    let incomplete = || Cause::NotCarried("the worker's answer is not complete".to_owned());
+    let answer = take(frame).ok_or_else(incomplete)?;
+    // The cell's own code may decode the result, and panic.
+    match quietly(|| decode(answer)) {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => Err(Cause::NotCarried(error.to_string())),
+        Err(message) => Err(Cause::NotCarried(message)),
+    }
+}
+
+fn decode<R: DeserializeOwned + 'static>(answer: &[u8]) -> postcard::Result<Result<R, Cause>> {
+    if TypeId::of::<R>() == TypeId::of::<Vec<u8>>() {
+        let bytes: Result<&[u8], Cause> = postcard::from_bytes(answer)?;
+        return Ok(bytes.map(|bytes| {
+            let bytes: Box<dyn Any> = Box::new(bytes.to_vec());
+            *bytes.downcast().expect("the types are the same")
+        }));
+    }
+    postcard::from_bytes(answer)
+}
+
+/// Waits for a whole frame; `None` at the stream's end.
+pub fn receive(frames: &mut Frames, stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+    loop {
+        match frames.read(stream) {
+            Ok(Received::Frame(frame)) => return Ok(Some(frame)),
+            Ok(Received::End) => return Ok(None),
+            Ok(Received::Part) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Writes into a frame up to a limit.
@@ -177,6 +178,7 @@ impl postcard::ser_flavors::Flavor for Limited<'_> {
 }
 
 /// Takes frames from a stream, several from one read where they are small.
+#[derive(Default)]
 pub struct Frames {
     buffer: Vec<u8>,
     /// Of the buffer, these bytes are read and not yet taken.
@@ -184,79 +186,63 @@ pub struct Frames {
     end: usize,
 }
 
-/// What one read can take, and what the buffer returns to after a large frame.
+/// What one read can take where no large frame has begun.
 const USUAL: usize = 64 * 1024;
 
-/// What the other side sent.
+/// What a read brought.
 #[derive(Debug, PartialEq)]
 pub enum Received {
-    /// A whole frame, without its length; see [`Frames::bytes`].
-    Frame(Range<usize>),
-    /// [`ANOTHER_FUNCTION`].
-    AnotherFunction,
+    /// A whole frame; see [`content`].
+    Frame(Vec<u8>),
+    /// A part of one.
+    Part,
+    /// The end of the stream.
+    End,
 }
 
 impl Frames {
-    /// Nothing read yet.
-    pub fn new() -> Self {
-        Frames {
-            buffer: vec![0; USUAL],
-            start: 0,
-            end: 0,
+    /// The next frame, or what reading once brought of it.
+    pub fn read(&mut self, stream: &mut impl Read) -> io::Result<Received> {
+        if let Some(frame) = self.next() {
+            return Ok(Received::Frame(frame));
         }
+        let begun = &self.buffer[self.start..self.end];
+        let needed = length_of(begun).unwrap_or(0).max(USUAL);
+        if self.buffer.len() < needed {
+            let mut larger = vec![0; needed];
+            larger[..begun.len()].copy_from_slice(begun);
+            self.buffer = larger;
+        } else {
+            self.buffer.copy_within(self.start..self.end, 0);
+        }
+        self.end -= self.start;
+        self.start = 0;
+        let count = stream.read(&mut self.buffer[self.end..])?;
+        self.end += count;
+        Ok(match self.next() {
+            Some(frame) => Received::Frame(frame),
+            None if count == 0 => Received::End,
+            None => Received::Part,
+        })
     }
 
     /// The next frame that has been read whole, if there is one.
-    pub fn next(&mut self) -> Option<Received> {
-        let (length, rest) = self.buffer[self.start..self.end].split_first_chunk()?;
-        let length = u32::from_le_bytes(*length);
-        if length == ANOTHER_FUNCTION {
-            self.start += 4;
-            return Some(Received::AnotherFunction);
-        }
-        if rest.len() < length as usize {
-            return None;
-        }
-        let from = self.start + 4;
-        self.start = from + length as usize;
-        Some(Received::Frame(from..self.start))
-    }
-
-    /// The bytes of a frame, until the next [`fill`](Self::fill).
-    pub fn bytes(&self, frame: Range<usize>) -> &[u8] {
-        &self.buffer[frame]
-    }
-
-    /// Reads once. Returns how many bytes came; 0 at the end of the stream.
-    pub fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
-        self.make_room();
-        let count = stream.read(&mut self.buffer[self.end..])?;
-        self.end += count;
-        Ok(count)
-    }
-
-    /// Room for the rest of the frame that has begun, or for a few small ones. A large frame gets
-    /// a buffer of its size, which is let go of when the frame is taken.
-    fn make_room(&mut self) {
+    fn next(&mut self) -> Option<Vec<u8>> {
         let begun = &self.buffer[self.start..self.end];
-        let needed = match begun.first_chunk() {
-            Some(length) => 4 + u32::from_le_bytes(*length) as usize,
-            None => 0,
+        let frame = begun.get(..length_of(begun)?)?;
+        // A large frame has a buffer of its size, and takes it along.
+        if frame.len() > USUAL {
+            (self.start, self.end) = (0, 0);
+            return Some(std::mem::take(&mut self.buffer));
         }
-        .max(begun.len() + 1)
-        .max(USUAL);
-        if needed > self.buffer.len() || self.buffer.len() > USUAL.max(needed) {
-            let mut buffer = vec![0; needed];
-            buffer[..begun.len()].copy_from_slice(begun);
-            self.end -= self.start;
-            self.start = 0;
-            self.buffer = buffer;
-        } else if self.start > 0 && (self.start == self.end || self.end > self.buffer.len() / 2) {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
+        self.start += frame.len();
+        Some(frame.to_vec())
     }
+}
+
+/// The length of the frame that has begun, with the four bytes that tell it.
+fn length_of(begun: &[u8]) -> Option<usize> {
+    Some(4 + u32::from_le_bytes(*begun.first_chunk()?) as usize)
 }
 
 #[cfg(test)]
@@ -275,54 +261,25 @@ mod tests {
         }
     }
 
-    fn frame_of(length: usize) -> Vec<u8> {
-        let mut frame = Vec::new();
-        begin(&mut frame);
-        frame.extend((0..length).map(|i| (i % 251) as u8));
-        finish(&mut frame);
-        frame
+    fn frame(length: usize) -> Vec<u8> {
+        frame_of(&(0..length).map(|i| (i % 251) as u8).collect::<Vec<_>>())
     }
 
     #[test]
     fn frames_come_out_as_they_went_in() {
-        let lengths = [
-            0,
-            1,
-            5,
-            70_000,
-            3,
-            1_000_000,
-            USUAL - 4,
-            USUAL,
-            2,
-            300_000,
-            0,
-        ];
-        let sent: Vec<u8> = lengths
-            .iter()
-            .flat_map(|&length| frame_of(length))
-            .collect();
+        let lengths = [0, 1, 70_000, 3, 1_000_000, USUAL - 4, USUAL, 2, 300_000, 0];
+        let sent = lengths.map(frame);
+        let all = sent.concat();
         for piece in [1 << 30, 100_000, 4097, 7] {
-            let mut stream = Pieces(&sent, piece);
-            let mut frames = Frames::new();
-            for length in lengths {
-                loop {
-                    match frames.next() {
-                        Some(Received::Frame(frame)) => {
-                            assert_eq!(frames.bytes(frame), &frame_of(length)[4..]);
-                            break;
-                        }
-                        Some(other) => panic!("{other:?}"),
-                        None => assert!(frames.fill(&mut stream).unwrap() > 0),
-                    }
-                }
+            let mut stream = Pieces(&all, piece);
+            let mut frames = Frames::default();
+            for frame in &sent {
+                let received = receive(&mut frames, &mut stream).unwrap().unwrap();
+                assert!(&received == frame);
+                assert_eq!(content(&received), &frame[4..]);
+                assert!(frames.buffer.len() <= USUAL, "large frames leave nothing");
             }
-            assert_eq!(frames.fill(&mut stream).unwrap(), 0);
-            assert_eq!(
-                frames.buffer.len(),
-                USUAL,
-                "large frames leave nothing behind"
-            );
+            assert_eq!(receive(&mut frames, &mut stream).unwrap(), None);
         }
     }
 
@@ -333,10 +290,10 @@ mod tests {
         append(&"kaya", 100, &mut frame).unwrap();
         let before = frame.clone();
         let error = append(&vec![7u8; 101], 100, &mut frame).unwrap_err();
-        assert!(matches!(error, EncodeError::TooLarge));
+        assert_eq!(error, Cause::TooLarge(100));
         assert_eq!(frame, before);
         finish(&mut frame);
-        let mut parts = &frame[4..];
+        let mut parts = content(&frame);
         assert_eq!(postcard::from_bytes(take(&mut parts).unwrap()), Ok("kaya"));
         assert_eq!(take(&mut parts), None);
     }
@@ -346,32 +303,33 @@ mod tests {
         for length in [0, 1, 127, 128, 70_000] {
             let bytes: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
             let (mut whole, mut list) = (Vec::new(), Vec::new());
-            append_result(&bytes, 100_000, &mut whole).unwrap();
-            append(&bytes, 100_000, &mut list).unwrap();
+            append_answer(&bytes, 100_000, &mut whole).unwrap();
+            append(&Ok::<_, Cause>(&bytes), 100_000, &mut list).unwrap();
             assert_eq!(whole, list);
-            assert_eq!(result(&whole[4..]), Ok(bytes));
-            assert!(result::<Vec<u8>>(&whole[4..whole.len() - 1]).is_err());
+            assert_eq!(take_answer(&mut &whole[..]), Ok(bytes));
         }
-        let error = append_result(&vec![7_u8; 101], 100, &mut Vec::new()).unwrap_err();
-        assert!(matches!(error, EncodeError::TooLarge));
+        // An encoded list has its length before it, here in one byte.
+        append_answer(&vec![7_u8; 99], 100, &mut Vec::new()).unwrap();
+        let error = append_answer(&vec![7_u8; 100], 100, &mut Vec::new()).unwrap_err();
+        assert_eq!(error, Cause::TooLarge(100));
         let mut numbers = Vec::new();
-        append_result(&vec![1_u32, 300], 100, &mut numbers).unwrap();
-        assert_eq!(result(&numbers[4..]), Ok(vec![1_u32, 300]));
+        append_answer(&vec![1_u32, 300], 100, &mut numbers).unwrap();
+        assert_eq!(take_answer(&mut &numbers[..]), Ok(vec![1_u32, 300]));
     }
 
     #[test]
-    fn a_cut_frame_gives_nothing() {
-        let mut frame = Vec::new();
-        append_text(Tag::Panic, "burnt", &mut frame);
-        for length in 0..frame.len() {
-            assert_eq!(take_answer(&mut &frame[..length]), None);
+    fn a_damaged_answer_is_not_a_result() {
+        let mut answers = Vec::new();
+        append_failure(&Cause::Panicked("burnt".to_owned()), &mut answers);
+        for length in 0..answers.len() {
+            let cut = take_answer::<u8>(&mut &answers[..length]);
+            assert!(matches!(cut, Err(Cause::NotCarried(_))), "{cut:?}");
         }
-        let answer = take_answer(&mut &frame[..]);
-        assert_eq!(answer, Some((Tag::Panic, &b"burnt"[..])));
-        assert_eq!(
-            take_answer(&mut &[9, 0, 0, 0, 0][..]),
-            None,
-            "an unknown tag"
-        );
+        let whole = take_answer::<u8>(&mut &answers[..]);
+        assert_eq!(whole, Err(Cause::Panicked("burnt".to_owned())));
+        for damaged in [&[1, 0, 0, 0, 9][..], &[2, 0, 0, 0, 1, 99], &[0xff; 9]] {
+            let answer = take_answer::<Vec<u8>>(&mut &damaged[..]);
+            assert!(matches!(answer, Err(Cause::NotCarried(_))), "{answer:?}");
+        }
     }
 }

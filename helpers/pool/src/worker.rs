@@ -2,7 +2,7 @@
 
 use super::error::Death;
 use super::load::{LOADED, Place, READY};
-use super::wire::{ANOTHER_FUNCTION, Frames, Received, append_part};
+use super::wire::{ANOTHER_FUNCTION, Frames, Received, content, frame_of};
 use platform::program::command;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
@@ -16,6 +16,10 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// What a worker's program of any version says first.
 const ANY_READY: &[u8] = b"ready ";
+
+/// Why a program that says it with another number is not used.
+const ANOTHER_VERSION: &str = "the program that workers run is of another version than this \
+                               notebook; run `cargo workbook setup`, then restart the kernel";
 
 /// Why there is no answer where the caller no longer wants one.
 const GIVEN_UP: &str = "given up";
@@ -31,6 +35,8 @@ pub struct Worker {
     child: Child,
     /// Its process number.
     pub pid: u32,
+    /// How many items it has been given.
+    pub given: usize,
     socket: UnixStream,
     frames: Frames,
     function: Option<Place>,
@@ -42,9 +48,9 @@ pub struct Worker {
 }
 
 /// What a read brought.
-pub enum Event<'a> {
-    /// The answers to the oldest frame of items.
-    Answers(&'a [u8]),
+pub enum Event {
+    /// A frame of answers.
+    Answers(Vec<u8>),
     /// Nothing, for one tick.
     Tick,
     /// The process has ended.
@@ -78,8 +84,9 @@ impl Worker {
         Ok(Worker {
             child,
             pid,
+            given: 0,
             socket,
-            frames: Frames::new(),
+            frames: Frames::default(),
             function: None,
             output: Output {
                 pid,
@@ -109,12 +116,10 @@ impl Worker {
     /// The worker's reason, in words; or that it ended, or that this has given up.
     pub fn load(&mut self, function: &Place, give_up: impl Fn() -> bool) -> Result<(), String> {
         if self.function.take().is_some() {
-            self.send(&ANOTHER_FUNCTION.to_le_bytes(), &give_up)?;
+            self.send(&ANOTHER_FUNCTION, &give_up)?;
         }
         self.expect(READY, &give_up)?;
-        let mut frame = Vec::new();
-        append_part(&function.to_bytes(), &mut frame);
-        self.send(&frame, &give_up)?;
+        self.send(&frame_of(&function.to_bytes()), &give_up)?;
         self.expect(LOADED, &give_up)?;
         self.function = Some(function.clone());
         Ok(())
@@ -124,15 +129,16 @@ impl Worker {
         let start = Instant::now();
         loop {
             match self.receive() {
-                Event::Answers(bytes) if bytes == answer => return Ok(()),
-                Event::Answers(bytes) if bytes.starts_with(ANY_READY) => {
-                    return Err(
-                        "the program that workers run is of another version than this \
-                                notebook; run `cargo workbook setup`, then restart the kernel"
-                            .to_owned(),
-                    );
+                Event::Answers(frame) => {
+                    let said = content(&frame);
+                    if said == answer {
+                        return Ok(());
+                    }
+                    return Err(match said.starts_with(ANY_READY) {
+                        true => ANOTHER_VERSION.to_owned(),
+                        false => String::from_utf8_lossy(said).into_owned(),
+                    });
                 }
-                Event::Answers(bytes) => return Err(String::from_utf8_lossy(bytes).into_owned()),
                 Event::Died(death) => return Err(format!("the new worker {death}")),
                 Event::Tick if start.elapsed() > LOADING => {
                     return Err("the new worker does not answer".to_owned());
@@ -167,18 +173,16 @@ impl Worker {
     }
 
     /// Waits for answers, for at most two ticks.
-    pub fn receive(&mut self) -> Event<'_> {
+    pub fn receive(&mut self) -> Event {
         while self.closed.is_none() {
-            match self.frames.next() {
-                Some(Received::Frame(frame)) => return Event::Answers(self.frames.bytes(frame)),
-                // No worker asks for that.
-                Some(Received::AnotherFunction) => continue,
-                None => {}
-            }
-            match self.frames.fill(&mut self.socket) {
-                Ok(0) => self.closed = Some(Instant::now()),
-                // What was printed before an answer was sent is there already.
-                Ok(_) => self.output.show(),
+            match self.frames.read(&mut self.socket) {
+                Ok(Received::End) => self.closed = Some(Instant::now()),
+                Ok(Received::Part) => self.output.show(),
+                Ok(Received::Frame(frame)) => {
+                    // What was printed before the answer was sent is there already.
+                    self.output.show();
+                    return Event::Answers(frame);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if waited(&error) => {
                     self.output.show();
@@ -200,7 +204,7 @@ impl Worker {
 
     /// Waits, for at most one tick, for the end of a process that has closed its socket: the
     /// system closes it a moment before the process counts as ended.
-    fn wait_for_end(&mut self) -> Event<'_> {
+    fn wait_for_end(&mut self) -> Event {
         let start = Instant::now();
         while self.is_alive() {
             if self.closed.is_some_and(|closed| closed.elapsed() > ENDING) {
@@ -220,13 +224,13 @@ impl Worker {
         // An error means that it has ended already.
         let _ = self.child.kill();
         let status = self.child.wait();
+        self.output.show();
         self.rest();
         status.map_or(Death::Signal(libc::SIGKILL), Death::from)
     }
 
     /// Shows what has been printed without a newline at its end. For a worker without items.
     pub fn rest(&mut self) {
-        self.output.show();
         self.output.finish();
     }
 }

@@ -1,8 +1,8 @@
 //! What the rounds come to: ratios, differences, and whether the marks are met.
 
 use super::Thumbnails;
-use crate::session::{Mark, Session, aligned, extremes, or_dash, times_faster};
-use helpers::measure::{median, seconds};
+use crate::session::{Mark, Session, TIMES, or_dash, times, times_faster};
+use helpers::measure::median;
 use serde_json::json;
 use std::fmt;
 use std::path::PathBuf;
@@ -89,10 +89,8 @@ impl Report {
 
     /// How many times faster than `slow` the variant is.
     fn times(&self, variant: &Variant, slow: &str) -> Option<f64> {
-        Some(times_faster(
-            &self.variant(slow, 1)?.seconds,
-            &variant.seconds,
-        ))
+        let slow = self.variant(slow, 1)?;
+        Some(times_faster(&slow.seconds, &variant.seconds))
     }
 
     /// The same by CPU seconds, which other programs disturb less. It says nothing about cores.
@@ -191,29 +189,25 @@ impl Report {
 
     /// One line of JSON.
     pub fn json(&self) -> String {
-        let variants: Vec<_> = self
-            .variants
-            .iter()
-            .map(|variant| {
-                let difference = self.difference(variant);
-                let worst = difference.as_ref().map(|d| &self.paths[d.worst_file]);
-                json!({
-                    "name": variant.name,
-                    "version": variant.version,
-                    "cores": variant.cores,
-                    "seconds": variant.seconds,
-                    "cpu_seconds": variant.cpu,
-                    "median_seconds": median(&variant.seconds),
-                    "times_pillow": self.times(variant, PILLOW),
-                    "times_pillow_by_cpu": self.times_by_cpu(variant, PILLOW),
-                    "mean_difference": difference.as_ref().map(|d| d.mean),
-                    "worst_difference": difference.as_ref().map(|d| d.worst),
-                    "worst_file": worst,
-                    "failed_files": failed(variant),
-                    "files_unlike_one_core": self.unlike_one_core(variant),
-                })
+        let to_json = |variant: &Variant| {
+            let difference = self.difference(variant);
+            json!({
+                "name": variant.name,
+                "version": variant.version,
+                "cores": variant.cores,
+                "seconds": variant.seconds,
+                "cpu_seconds": variant.cpu,
+                "median_seconds": median(&variant.seconds),
+                "times_pillow": self.times(variant, PILLOW),
+                "times_pillow_by_cpu": self.times_by_cpu(variant, PILLOW),
+                "mean_difference": difference.as_ref().map(|d| d.mean),
+                "worst_difference": difference.as_ref().map(|d| d.worst),
+                "worst_file": difference.as_ref().map(|d| &self.paths[d.worst_file]),
+                "failed_files": failed(variant),
+                "files_unlike_one_core": self.unlike_one_core(variant),
             })
-            .collect();
+        };
+        let variants = self.variants.iter().map(to_json).collect();
         let more = json!({ "files": self.paths.len(), "about_the_files": self.files });
         self.session.json(&self.marks(), variants, more)
     }
@@ -221,52 +215,46 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}", self.session.machine, self.files.trim_end())?;
-        writeln!(f, "{}", self.session.about_the_rounds("each variant"))?;
+        let [median, fastest, slowest] = TIMES;
         let heads = [
             "",
             "cores",
-            "median",
-            "fastest",
-            "slowest",
+            median,
+            fastest,
+            slowest,
             "× Pillow",
             "by CPU",
             "levels off",
             "worst file",
         ];
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        let (mut rows, mut failures, mut differences) = (Vec::new(), String::new(), String::new());
         for variant in &self.variants {
-            let all = &variant.seconds;
-            let (fastest, slowest) = extremes(all);
             let difference = self.difference(variant);
-            rows.push(vec![
-                variant.name.clone(),
-                variant.cores.to_string(),
-                seconds(median(all)),
-                seconds(fastest),
-                seconds(slowest),
-                or_dash(self.times(variant, PILLOW)),
-                or_dash(self.times_by_cpu(variant, PILLOW)),
-                or_dash(difference.as_ref().map(|d| d.mean)),
-                or_dash(difference.as_ref().map(|d| d.worst)),
-            ]);
-        }
-        write!(f, "{}", aligned(&rows))?;
-        for variant in self.variants.iter().filter(|v| failed(v) > 0) {
-            let (name, failed) = (&variant.name, failed(variant));
-            writeln!(f, "{name}: {failed} file(s) gave no thumbnail")?;
-        }
-        for variant in &self.variants {
-            let (name, unlike) = (&variant.name, self.unlike_one_core(variant));
-            if unlike > 0 {
-                writeln!(
-                    f,
-                    "{name}: {unlike} thumbnail(s) differ from those of one core"
-                )?;
+            let mut row = vec![variant.name.clone(), variant.cores.to_string()];
+            row.extend(times(&variant.seconds));
+            row.push(or_dash(self.times(variant, PILLOW)));
+            row.push(or_dash(self.times_by_cpu(variant, PILLOW)));
+            row.push(or_dash(difference.as_ref().map(|d| d.mean)));
+            row.push(or_dash(difference.as_ref().map(|d| d.worst)));
+            rows.push(row);
+            let name = &variant.name;
+            match failed(variant) {
+                0 => {}
+                failed => failures += &format!("{name}: {failed} file(s) gave no thumbnail\n"),
+            }
+            match self.unlike_one_core(variant) {
+                0 => {}
+                unlike => {
+                    let what = "thumbnail(s) differ from those of one core";
+                    differences += &format!("{name}: {unlike} {what}\n");
+                }
             }
         }
         let versions = self.variants.iter().map(|v| v.version.as_str());
-        self.session.conclude(f, &self.marks(), versions)
+        let (about, marks) = ((self.files.trim_end(), "each variant"), self.marks());
+        let notes = failures + &differences;
+        self.session
+            .print(f, about, (&heads, rows), &notes, &marks, versions)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the rounds come to, and whether the marks are met.
 
 use super::{LARGE, SMALL, Task};
-use crate::session::{Mark, Session, aligned, extremes, or_dash, times_faster};
+use crate::session::{Mark, Session, TIMES, or_dash, times, times_faster};
 use helpers::measure::{median, seconds};
 use serde_json::json;
 use std::fmt;
@@ -138,37 +138,33 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.session.machine)?;
-        writeln!(f, "server   on this machine, in a process of its own")?;
-        writeln!(f, "{}", self.session.about_the_rounds("each client"))?;
+        let about = "server   on this machine, in a process of its own";
+        let [median, fastest, slowest] = TIMES;
         let heads = [
             "",
             "in flight",
-            "median",
-            "fastest",
-            "slowest",
+            median,
+            fastest,
+            slowest,
             "of ideal",
             "× one",
         ];
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        let mut rows = Vec::new();
         for (place, task) in self.tasks.iter().enumerate() {
             rows.push(vec![task.title.clone()]);
             for variant in self.variants.iter().filter(|v| v.task == place) {
-                let (fastest, slowest) = extremes(&variant.seconds);
-                rows.push(vec![
-                    format!("  {}", variant.name),
-                    variant.in_flight.to_string(),
-                    seconds(median(&variant.seconds)),
-                    seconds(fastest),
-                    seconds(slowest),
-                    or_dash(Some(self.of_ideal(variant))),
-                    or_dash(self.times_one(variant)),
-                ]);
+                let name = format!("  {}", variant.name);
+                let mut row = vec![name, variant.in_flight.to_string()];
+                row.extend(times(&variant.seconds));
+                row.push(or_dash(Some(self.of_ideal(variant))));
+                row.push(or_dash(self.times_one(variant)));
+                rows.push(row);
             }
         }
-        write!(f, "{}", aligned(&rows))?;
         let versions = self.variants.iter().map(|v| v.version.as_str());
-        self.session.conclude(f, &self.marks(), versions)
+        let (about, marks) = ((about, "each client"), self.marks());
+        self.session
+            .print(f, about, (&heads, rows), "", &marks, versions)
     }
 }
 

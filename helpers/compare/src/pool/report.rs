@@ -2,7 +2,7 @@
 
 use super::{ONE_BY_ONE, START, TASKS, Task};
 use crate::peer::POOLS;
-use crate::session::{Mark, Session, aligned, extremes, or_dash, times_faster};
+use crate::session::{Mark, Session, TIMES, or_dash, times, times_faster};
 use helpers::measure::{median, seconds};
 use serde_json::json;
 use std::fmt;
@@ -15,7 +15,7 @@ const ITEM: f64 = 15e-6;
 /// The most that workers may take until the first results are there.
 const STARTING: f64 = 15e-3;
 /// How many times faster than Python's an item has to be.
-const TIMES: f64 = 10.0;
+const TIMES_PYTHON: f64 = 10.0;
 
 /// One pool.
 pub struct Variant {
@@ -70,11 +70,11 @@ impl Report {
             self.session.mark_on_all_cores(mark, found)
         };
         let mark = format!(
-            "{OURS}: at least {TIMES} times faster than {PYTHON}, {}",
+            "{OURS}: at least {TIMES_PYTHON} times faster than {PYTHON}, {}",
             ONE_BY_ONE.title
         );
         let times = ours.and_then(|ours| self.times_python(ours, &ONE_BY_ONE));
-        let found = times.map(|times| (times >= TIMES, format!("{times:.1} times")));
+        let found = times.map(|times| (times >= TIMES_PYTHON, format!("{times:.1} times")));
         vec![
             at_most(&START, STARTING),
             at_most(&ONE_BY_ONE, ITEM),
@@ -105,28 +105,23 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.workers == 1 { "" } else { "s" };
-        writeln!(f, "{}", self.session.machine)?;
-        writeln!(f, "pools    {} worker{plural} each", self.workers)?;
-        writeln!(f, "{}", self.session.about_the_rounds("each pool"))?;
-        let heads = ["", "median", "fastest", "slowest", "× Python"];
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        let about = format!("pools    {} worker{plural} each", self.workers);
+        let [median, fastest, slowest] = TIMES;
+        let heads = ["", median, fastest, slowest, "× Python"];
+        let mut rows = Vec::new();
         for task in &TASKS {
             rows.push(vec![task.title.to_owned()]);
             for variant in &self.variants {
-                let all = variant.seconds(task);
-                let (fastest, slowest) = extremes(all);
-                rows.push(vec![
-                    format!("  {}", variant.name),
-                    seconds(median(all)),
-                    seconds(fastest),
-                    seconds(slowest),
-                    or_dash(self.times_python(variant, task)),
-                ]);
+                let mut row = vec![format!("  {}", variant.name)];
+                row.extend(times(variant.seconds(task)));
+                row.push(or_dash(self.times_python(variant, task)));
+                rows.push(row);
             }
         }
-        write!(f, "{}", aligned(&rows))?;
         let versions = self.variants.iter().map(|v| v.version.as_str());
-        self.session.conclude(f, &self.marks(), versions)
+        let (about, marks) = ((&about[..], "each pool"), self.marks());
+        self.session
+            .print(f, about, (&heads, rows), "", &marks, versions)
     }
 }
 

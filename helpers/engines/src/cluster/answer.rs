@@ -55,12 +55,9 @@ impl Answer {
     pub fn rows<T: DeserializeOwned>(&self) -> Vec<T> {
         let rows = self.table.iter().flat_map(|table| &table.rows);
         let read = |row: &Vec<Value>| {
-            serde_json::from_value(Value::Array(row.clone())).unwrap_or_else(|error| {
-                panic!(
-                    "the row {} does not fit: {error}",
-                    Value::Array(row.clone())
-                )
-            })
+            let row = Value::Array(row.clone());
+            T::deserialize(&row)
+                .unwrap_or_else(|error| panic!("the row {row} does not fit: {error}"))
         };
         rows.map(read).collect()
     }
@@ -103,10 +100,10 @@ impl Answer {
                     html += &format!("<th>{}</th>", escape(name));
                 }
                 html += "</tr></thead><tbody>";
-                for row in table.rows.iter().take(MOST_ROWS) {
+                for row in table.shown() {
                     html += "<tr>";
                     for cell in row {
-                        html += &format!("<td>{}</td>", escape(&text(cell)));
+                        html += &format!("<td>{}</td>", escape(&cell));
                     }
                     html += "</tr>";
                 }
@@ -118,6 +115,12 @@ impl Answer {
 }
 
 impl Table {
+    /// The cells that a reader sees.
+    fn shown(&self) -> impl Iterator<Item = Vec<String>> {
+        let rows = self.rows.iter().take(MOST_ROWS);
+        rows.map(|row| row.iter().map(text).collect())
+    }
+
     fn size(&self) -> String {
         match self.rows.len() {
             1 => "1 row".to_owned(),
@@ -134,13 +137,7 @@ impl fmt::Debug for Answer {
             Err(why) => f.write_str(why),
             Ok(table) => {
                 let mut lines = vec![table.columns.clone()];
-                lines.extend(
-                    table
-                        .rows
-                        .iter()
-                        .take(MOST_ROWS)
-                        .map(|row| row.iter().map(text).collect()),
-                );
+                lines.extend(table.shown());
                 f.write_str(&aligned(&lines))?;
                 f.write_str(&table.size())
             }
@@ -161,7 +158,34 @@ pub struct Report {
 struct Member {
     name: String,
     pid: u32,
-    state: String,
+    state: State,
+}
+
+/// What a process does.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(from = "String")]
+enum State {
+    Running,
+    /// Nothing more; holds how it ended, in words.
+    Ended(String),
+}
+
+impl From<String> for State {
+    fn from(said: String) -> State {
+        match said.as_str() {
+            "running" => State::Running,
+            _ => State::Ended(said),
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Running => "running",
+            State::Ended(how) => how,
+        })
+    }
 }
 
 impl Report {
@@ -174,16 +198,14 @@ impl Report {
 
     /// The names of all processes; none where the cluster's programs are not built.
     pub fn names(&self) -> Vec<String> {
-        self.members
-            .iter()
-            .map(|member| member.name.clone())
-            .collect()
+        let members = self.members.iter();
+        members.map(|member| member.name.clone()).collect()
     }
 
     /// The process number, if there is a process of that name and it runs.
     pub fn pid(&self, name: &str) -> Option<u32> {
         let found = self.members.iter().find(|member| member.name == name)?;
-        (found.state == "running").then_some(found.pid)
+        (found.state == State::Running).then_some(found.pid)
     }
 }
 
@@ -198,7 +220,7 @@ impl fmt::Debug for Report {
             lines.push(vec![
                 member.name.clone(),
                 member.pid.to_string(),
-                member.state.clone(),
+                member.state.to_string(),
             ]);
         }
         f.write_str(aligned(&lines).trim_end())
@@ -263,30 +285,21 @@ fn aligned(lines: &[Vec<String>]) -> String {
         let cells = lines.iter().filter_map(|line| line.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let mut out = String::new();
-    for line in lines {
-        let padded = line
-            .iter()
-            .enumerate()
-            .map(|(column, cell)| format!("{cell:<width$}", width = width(column)));
-        out += padded.collect::<Vec<_>>().join("  ").trim_end();
-        out.push('\n');
-    }
-    out
+    let line = |line: &Vec<String>| {
+        let cells = line.iter().enumerate();
+        let padded = cells.map(|(column, cell)| format!("{cell:<0$}", width(column)));
+        let cells: Vec<String> = padded.collect();
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    lines.iter().map(line).collect()
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> = text
-        .chars()
-        .map(|c| c.to_digit(16))
-        .collect::<Option<_>>()?;
+    let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
+    let digits = digits?;
     let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty().then(|| {
-        pairs
-            .iter()
-            .map(|[high, low]| (high * 16 + low) as u8)
-            .collect()
-    })
+    let byte = |[high, low]: &[u32; 2]| (high * 16 + low) as u8;
+    rest.is_empty().then(|| pairs.iter().map(byte).collect())
 }
 
 #[cfg(test)]

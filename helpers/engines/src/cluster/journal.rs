@@ -22,11 +22,19 @@ pub struct Piece {
 
 #[derive(Deserialize)]
 struct Line {
-    event: String,
+    event: Event,
     item: String,
     name: String,
     pid: u32,
     seconds: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Event {
+    Begun,
+    Done,
+    Failed,
 }
 
 /// The pieces in the journal of the cluster in `folder`, in the order of their beginnings.
@@ -38,24 +46,26 @@ pub(super) fn read(folder: &Path) -> Vec<Piece> {
 fn pieces(text: &str) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     // The last line of a process that was killed may be half written.
-    for line in text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Line>(line).ok())
-    {
-        if line.event == "begun" {
-            pieces.push(Piece {
+    for line in text.lines() {
+        let Ok(line) = serde_json::from_str::<Line>(line) else {
+            continue;
+        };
+        match line.event {
+            Event::Begun => pieces.push(Piece {
                 name: line.name,
                 pid: line.pid,
                 item: line.item,
                 begun: line.seconds,
                 done: None,
-            });
-        } else if line.event == "done" {
-            let mut open = pieces.iter_mut().rev().filter(|piece| piece.done.is_none());
-            if let Some(piece) = open.find(|piece| piece.pid == line.pid && piece.item == line.item)
-            {
-                piece.done = Some(line.seconds);
+            }),
+            Event::Done => {
+                let mut open = pieces.iter_mut().rev().filter(|piece| piece.done.is_none());
+                let its = open.find(|piece| piece.pid == line.pid && piece.item == line.item);
+                if let Some(piece) = its {
+                    piece.done = Some(line.seconds);
+                }
             }
+            Event::Failed => {}
         }
     }
     pieces
@@ -67,14 +77,10 @@ pub fn timeline_of(title: &str, pieces: &[Piece]) -> Figure {
     if pieces.is_empty() {
         return timeline("Nothing to show: no work was recorded", &[]);
     }
-    let start = pieces
-        .iter()
-        .map(|piece| piece.begun)
-        .fold(f64::INFINITY, f64::min);
-    let last = pieces
-        .iter()
-        .map(|piece| piece.done.unwrap_or(piece.begun))
-        .fold(start, f64::max);
+    let begun = pieces.iter().map(|piece| piece.begun);
+    let start = begun.fold(f64::INFINITY, f64::min);
+    let ends = pieces.iter().map(|piece| piece.done.unwrap_or(piece.begun));
+    let last = ends.fold(start, f64::max);
     let span = |piece: &Piece| Span {
         lane: format!("{}, process {}", piece.name, piece.pid),
         label: match piece.done {

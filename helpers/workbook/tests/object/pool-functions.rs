@@ -105,6 +105,10 @@ fn order() {
     for (n, one) in (0..).zip(submitted) {
         assert_eq!(one.wait().unwrap(), n * n);
     }
+    // A result is given once.
+    let one = pool.submit(square, 3);
+    assert_eq!(one.wait_for(Duration::from_secs(60)), Some(Ok(9)));
+    assert_eq!(one.wait().unwrap_err().cause, Cause::Cancelled);
 }
 
 /// Text, floats, options, nested lists: there and back.
