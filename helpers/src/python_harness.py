@@ -18,6 +18,8 @@ import types
 
 SHORTEST_RUN_SECONDS = 0.002
 NAME = "<this cell's Python>"
+# Packages that are called otherwise than they are imported.
+NAMES = {"PIL": "Pillow", "cv2": "OpenCV", "numpy": "NumPy", "polars": "Polars", "scipy": "SciPy"}
 
 
 def time_work(work, runs):
@@ -101,8 +103,8 @@ def plain(value, place):
         refuse(f"a {kind}, which has no order", "a list, as in sorted(s)")
     if isinstance(value, (bytes, bytearray, memoryview)):
         refuse(kind, "a list of numbers, as in list(b), or text, as in b.hex()")
-    # NumPy's numbers and arrays, and pandas' columns, know themselves as Python's own.
-    for name in ("tolist", "item"):
+    # NumPy's numbers and arrays, and columns of pandas and Polars, know themselves as Python's own.
+    for name in ("tolist", "to_list", "item"):
         convert = getattr(value, name, None)
         if callable(convert):
             converted = convert()
@@ -126,7 +128,7 @@ def versions(code):
     for root in dict.fromkeys(roots):
         if root in sys.stdlib_module_names or root not in sys.modules:
             continue
-        package = {"PIL": "Pillow", "cv2": "OpenCV"}.get(root, root)
+        package = NAMES.get(root, root)
         version = getattr(sys.modules[root], "__version__", None)
         if version is None:
             try:

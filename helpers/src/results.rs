@@ -110,7 +110,6 @@ impl<T> Claim for Comparison<T> {
         {
             let mut result = Kept::new("", slow, fast);
             result.key = format!("{}: {}", self.title(), result.label());
-            result.workers = Some(expected.cores()).filter(|&n| n > 1);
             if let Err(why) = keep(&paths::results_dir(), &chapter, &here(), &[result]) {
                 println!("– not kept for the last chapter: {why}");
             }

@@ -56,11 +56,6 @@ impl Expectation {
     pub fn names(&self) -> [&str; 2] {
         self.names.each_ref().map(String::as_str)
     }
-
-    /// How many processors it needs; 1 unless [`on_cores`](Self::on_cores) says more.
-    pub fn cores(&self) -> usize {
-        self.cores
-    }
 }
 
 impl<T> Comparison<T> {

@@ -1,7 +1,7 @@
 //! Several ways to do the same work.
 
 use crate::timing::time;
-use crate::{Timing, seconds};
+use crate::{Timing, Warning, seconds};
 use platform::threads::on_fresh_thread;
 
 /// Several ways to do the same work, timed under the same rules.
@@ -99,8 +99,12 @@ impl<T: Send + PartialEq> Comparison<T> {
 
     /// Adds runs that were timed elsewhere, such as Python's.
     pub fn add(&mut self, timing: Timing) -> &Timing {
+        // Of a busy machine once is enough.
+        let told = self.timings.iter().any(|t| t.crowded);
         for warning in timing.warnings() {
-            println!("  note: {warning}");
+            if !(told && warning == Warning::Crowded) {
+                println!("  note: {warning}");
+            }
         }
         let place = match self.timings.iter().position(|t| t.name == timing.name) {
             Some(old) => {
