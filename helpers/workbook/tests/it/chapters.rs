@@ -107,7 +107,8 @@ fn readable(chapter: &Value) -> Vec<String> {
     for (number, cell) in cells(chapter).iter().enumerate() {
         let source = text(&cell["source"]);
         if cell["cell_type"] != json!("code") {
-            let topic = further.is_some_and(|at| number > at) && heading(cell).starts_with("#");
+            let topic = further.is_some_and(|at| number > at)
+                && (heading(cell).starts_with("## ") || heading(cell).starts_with("### "));
             if topic && cell["metadata"]["jp-MarkdownHeadingCollapsed"] != json!(true) {
                 faults.push(format!("cell {number}, “{}”, is not folded", heading(cell)));
             }
@@ -264,7 +265,13 @@ fn content(chapter: &Value) -> Vec<String> {
     for (number, cell) in cells(chapter).iter().enumerate() {
         let source = text(&cell["source"]);
         let lines = source.lines().count();
-        if cell["cell_type"] == json!("code") && lines > LONGEST_CELL {
+        let folded = cell["metadata"]["jupyter"]["source_hidden"] == json!(true);
+        let longest = if folded {
+            2 * LONGEST_CELL
+        } else {
+            LONGEST_CELL
+        };
+        if cell["cell_type"] == json!("code") && lines > longest {
             faults.push(format!("cell {number} has {lines} lines"));
         }
         let mut seen = source;
