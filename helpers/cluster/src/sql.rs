@@ -151,7 +151,7 @@ mod tests {
             ],
             vec![json!(null), json!("S3"), json!(0), json!(null), json!(2.0)],
         ];
-        assert_eq!(rows(&[batch.clone()]).unwrap(), right);
+        assert_eq!(rows(std::slice::from_ref(&batch)).unwrap(), right);
         assert_eq!(rows(&[batch.clone(), batch.slice(1, 1)]).unwrap().len(), 3);
         assert_eq!(rows(&[batch.slice(0, 0)]).unwrap().len(), 0);
         assert_eq!(rows(&[]).unwrap().len(), 0);
