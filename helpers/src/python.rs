@@ -25,7 +25,8 @@ const LAST_WORDS: usize = 2000;
 /// What a timed function came to.
 #[derive(Debug, Clone)]
 pub struct PythonRun {
-    /// The runs of the function; its software is [`versions`](Self::versions).
+    /// The runs of the function. Its `software` has Python's version and those of the packages that
+    /// the program imports, such as `pandas 2.3.3`.
     pub timing: Timing,
     /// What the function returned, or what the program's `check` made of it; null without one.
     pub result: Value,
@@ -33,8 +34,6 @@ pub struct PythonRun {
     pub peak_memory: u64,
     /// What it printed, and what the programs that it started printed.
     pub printed: String,
-    /// Python's version and those of the packages that it imports, such as `pandas 2.3.3`.
-    pub versions: Vec<String>,
 }
 
 /// Why a program gave no timing.
@@ -107,12 +106,16 @@ pub fn python(code: &str) -> Program {
     Program { code, inputs }
 }
 
-/// What of a function's result is compared.
-#[derive(Clone, Copy)]
-enum Checked {
-    Whole,
-    ByCheck,
-    IfThereIs,
+/// What of a function's result comes back to be compared.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Compared {
+    /// All of it.
+    Result,
+    /// What the program's function `check` makes of it.
+    Check,
+    /// The same, if there is such a function.
+    CheckIfThere,
 }
 
 impl Program {
@@ -138,7 +141,7 @@ impl Program {
     ///
     /// See [`PythonError`]; each says what to do.
     pub fn run(&self) -> Result<String, PythonError> {
-        Ok(call(&self.request("", 0, Checked::IfThereIs), PATIENCE)?.1)
+        Ok(call(&self.request("", 0, Compared::CheckIfThere), PATIENCE)?.1)
     }
 
     /// Times one of its functions, `runs` times after a warm-up. If the program defines
@@ -148,18 +151,13 @@ impl Program {
     ///
     /// See [`PythonError`]; each says what to do.
     pub fn time(&self, function: &str, runs: usize) -> Result<PythonRun, PythonError> {
-        self.time_as(function, function, runs, Checked::IfThereIs)
+        self.time_as(function, function, runs, Compared::CheckIfThere)
     }
 
-    fn request(&self, function: &str, runs: usize, checked: Checked) -> Value {
-        let check = match checked {
-            Checked::Whole => "result",
-            Checked::ByCheck => "check",
-            Checked::IfThereIs => "",
-        };
+    fn request(&self, function: &str, runs: usize, compared: Compared) -> Value {
         json!({
             "code": self.code, "inputs": self.inputs, "function": function, "runs": runs,
-            "check": check,
+            "compared": compared,
         })
     }
 
@@ -168,7 +166,7 @@ impl Program {
         name: &str,
         function: &str,
         runs: usize,
-        checked: Checked,
+        compared: Compared,
     ) -> Result<PythonRun, PythonError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -180,7 +178,7 @@ impl Program {
             versions: Vec<String>,
         }
         let before = Crowd::now();
-        let (answer, printed) = call(&self.request(function, runs.max(1), checked), PATIENCE)?;
+        let (answer, printed) = call(&self.request(function, runs.max(1), compared), PATIENCE)?;
         let answer: Answer = serde_json::from_value(answer)
             .map_err(|error| PythonError::Raised(format!("its answer cannot be read: {error}")))?;
         Ok(PythonRun {
@@ -189,13 +187,12 @@ impl Program {
                 wall: answer.wall,
                 cpu: answer.cpu,
                 calls: answer.calls,
-                software: answer.versions.clone(),
+                software: answer.versions,
                 crowded: before.was_crowded(),
             },
             result: answer.result,
             peak_memory: answer.peak_memory,
             printed,
-            versions: answer.versions,
         })
     }
 }
@@ -206,7 +203,7 @@ impl Program {
 ///
 /// See [`PythonError`].
 pub fn time_python(name: &str, runs: usize, code: &str) -> Result<PythonRun, PythonError> {
-    python(code).time_as(name, "work", runs, Checked::IfThereIs)
+    python(code).time_as(name, "work", runs, Compared::CheckIfThere)
 }
 
 /// A comparison that times Python beside Rust.
@@ -253,11 +250,8 @@ impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
     where
         T: Serialize,
     {
-        println!("timing {name} …");
-        let run = program.time_as(name, function, self.runs(), Checked::Whole);
         let whole = |rust: &T| serde_json::to_value(rust).expect("a result becomes JSON");
-        let expected = self.result().map(whole);
-        take(self, name, run, expected)
+        measure(self, name, program, function, Compared::Result, whole)
     }
 
     fn python_checked(
@@ -267,10 +261,7 @@ impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
         function: &str,
         expected: impl FnOnce(&T) -> Value,
     ) -> Option<PythonRun> {
-        println!("timing {name} …");
-        let run = program.time_as(name, function, self.runs(), Checked::ByCheck);
-        let expected = self.result().map(expected);
-        take(self, name, run, expected)
+        measure(self, name, program, function, Compared::Check, expected)
     }
 
     fn measure_python(
@@ -279,21 +270,23 @@ impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
         code: &str,
         expected: impl FnOnce(&T) -> Value,
     ) -> Option<PythonRun> {
-        println!("timing {name} …");
-        let run = time_python(name, self.runs(), code);
-        let expected = self.result().map(expected);
-        take(self, name, run, expected)
+        let compared = Compared::CheckIfThere;
+        measure(self, name, &python(code), "work", compared, expected)
     }
 }
 
-/// Takes Python's run into the comparison, if there is one and its result is the expected one.
-fn take<T: Send + PartialEq>(
+/// Times a function beside Rust, and takes its run into the comparison if its result is what
+/// `expected` makes of the first variant's.
+fn measure<T: Send + PartialEq>(
     comparison: &mut Comparison<T>,
     name: &str,
-    run: Result<PythonRun, PythonError>,
-    expected: Option<Value>,
+    program: &Program,
+    function: &str,
+    compared: Compared,
+    expected: impl FnOnce(&T) -> Value,
 ) -> Option<PythonRun> {
-    let run = match run {
+    println!("timing {name} …");
+    let run = match program.time_as(name, function, comparison.runs(), compared) {
         Ok(run) => run,
         Err(error) => {
             println!("– {name}: {error}");
@@ -301,8 +294,8 @@ fn take<T: Send + PartialEq>(
         }
     };
     print!("{}", run.printed);
-    name_new(&run.versions);
-    if let Some(expected) = expected {
+    name_new(&run.timing.software);
+    if let Some(expected) = comparison.result().map(expected) {
         assert!(
             same(&expected, &run.result),
             "“{name}” computed {}, but Rust computed {}",
@@ -320,11 +313,14 @@ fn name_new(versions: &[String]) {
     let mut named = NAMED
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let new: Vec<&String> = versions.iter().filter(|v| !named.contains(v)).collect();
+    let new: Vec<String> = versions
+        .iter()
+        .filter(|version| !named.contains(version))
+        .cloned()
+        .collect();
     if !new.is_empty() {
-        let new: Vec<&str> = new.into_iter().map(String::as_str).collect();
         println!("  with {}", new.join(", "));
-        named.extend(new.into_iter().map(str::to_owned));
+        named.extend(new);
     }
 }
 
@@ -613,10 +609,10 @@ mod tests {
         squares.measure("Rust", || vec![0, 1, 4]);
         let run = squares.python("Python", &program, "squares").unwrap();
         assert_eq!(run.result, json!([0, 1, 4]));
-        assert!(run.versions[0].starts_with("Python 3."));
-        assert_eq!(run.versions[1], "kopi 1.2");
+        assert!(run.timing.software[0].starts_with("Python 3."));
+        assert_eq!(run.timing.software[1], "kopi 1.2");
         let timing = squares.timing("Python");
-        assert_eq!(timing.software, run.versions);
+        assert_eq!(timing.software, run.timing.software);
         let run = squares.python_checked("checked", &program, "squares", |rust| json!(rust.len()));
         assert_eq!(run.unwrap().result, json!(3));
         let printed = python("print(paths, N)")
@@ -667,7 +663,7 @@ mod tests {
         let snippet = "import subprocess, time\n\
             print(subprocess.Popen(['sleep', '600']).pid)\n\
             print(subprocess.Popen(['sleep', '600'], process_group=0).pid)\ntime.sleep(600)";
-        let request = python(snippet).request("", 0, Checked::Whole);
+        let request = python(snippet).request("", 0, Compared::Result);
         let error = call(&request, Duration::from_secs(2))
             .unwrap_err()
             .to_string();
@@ -681,7 +677,7 @@ mod tests {
 
         let thread =
             "import threading, time\nthreading.Thread(target=time.sleep, args=[600]).start()";
-        let request = python(thread).request("", 0, Checked::Whole);
+        let request = python(thread).request("", 0, Compared::Result);
         let error = call(&request, Duration::from_secs(2))
             .unwrap_err()
             .to_string();

@@ -71,12 +71,9 @@ fn item(text: &str, name: &str) -> Option<(usize, String)> {
         let words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         let kinds = ["fn", "struct", "enum", "trait", "const", "static", "type"];
-        let at = words
-            .iter()
-            .position(|word| kinds.contains(word) && *word != "const")
-            .or_else(|| words.iter().position(|word| *word == "const"));
+        let mut pairs = words.windows(2);
         !line.trim_start().starts_with("//")
-            && at.is_some_and(|at| words.get(at + 1) == Some(&name))
+            && pairs.any(|pair| kinds.contains(&pair[0]) && pair[1] == name)
     };
     let at = lines.iter().position(declares)?;
     let indent = lines[at].len() - lines[at].trim_start().len();

@@ -30,13 +30,17 @@ impl Crowd {
     /// Whether others, since then, have used processors that this notebook could have used: there
     /// was none left, and a part of that was theirs. `false` also where it cannot be known.
     pub fn was_crowded(&self) -> bool {
-        let (now, seconds) = (Crowd::now(), self.at.elapsed().as_secs_f64());
-        let (Some(before), Some(after)) = (self.spent, now.spent) else {
+        let seconds = self.at.elapsed().as_secs_f64();
+        // The system counts in hundredths; and to ask takes a look at every process.
+        if seconds < SHORTEST {
+            return false;
+        }
+        let (Some(before), Some(after)) = (self.spent, Crowd::now().spent) else {
             return false;
         };
         let ours = (after.0 - before.0) / seconds;
         let all = (after.1 - before.1) / seconds;
-        seconds >= SHORTEST && no_room(ours, all - ours, processors())
+        no_room(ours, all - ours, system(libc::_SC_NPROCESSORS_ONLN))
     }
 }
 
@@ -45,14 +49,14 @@ fn no_room(ours: f64, others: f64, processors: f64) -> bool {
     others > USUAL && ours + others > processors - USUAL
 }
 
-fn processors() -> f64 {
+/// A number of the system's; see sysconf(3).
+fn system(name: libc::c_int) -> f64 {
     // SAFETY: sysconf takes no pointers.
-    unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) as f64 }
+    unsafe { libc::sysconf(name) as f64 }
 }
 
 fn ticks_per_second() -> f64 {
-    // SAFETY: sysconf takes no pointers.
-    unsafe { libc::sysconf(libc::_SC_CLK_TCK) as f64 }
+    system(libc::_SC_CLK_TCK)
 }
 
 /// Seconds of all programs, and of those that the host has given away; see `/proc/stat` in proc(5).
