@@ -4,7 +4,7 @@
 //! the workbook's own Python, in a process of its own, under the same rules as Rust's side:
 //! warm-up, repeats, every run kept, the result compared.
 
-use measure::{Comparison, Crowd, Timing};
+use measure::{Comparison, Load, Timing, crowded_since};
 use platform::child;
 use platform::program::command;
 use serde::{Deserialize, Serialize};
@@ -177,7 +177,7 @@ impl Program {
             peak_memory: u64,
             versions: Vec<String>,
         }
-        let before = Crowd::now();
+        let before = Load::now();
         let (answer, printed) = call(&self.request(function, runs.max(1), compared), PATIENCE)?;
         let answer: Answer = serde_json::from_value(answer)
             .map_err(|error| PythonError::Raised(format!("its answer cannot be read: {error}")))?;
@@ -188,7 +188,7 @@ impl Program {
                 cpu: answer.cpu,
                 calls: answer.calls,
                 software: answer.versions,
-                crowded: before.was_crowded(),
+                crowded: crowded_since(before),
             },
             result: answer.result,
             peak_memory: answer.peak_memory,

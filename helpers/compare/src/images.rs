@@ -7,8 +7,8 @@ mod report;
 pub use report::Report;
 
 use crate::peer::{POOLS, Peer};
-use crate::session::{Session, cpu_of_all_processes, in_words, or_missing};
-use helpers::measure::cpu_time;
+use crate::session::{Session, in_words, or_missing};
+use helpers::measure::{cpu_of_all_processes, cpu_time};
 use helpers::prelude::*;
 use helpers::{pool::*, xrays::*};
 use report::Variant;

@@ -1,9 +1,8 @@
 //! What all comparisons share: the rounds, the marks, and what every report says.
 
 use helpers::machine::{machine, today};
-use helpers::measure::{Timing, median, seconds};
+use helpers::measure::{Load, Timing, median, seconds};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::fmt;
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -44,7 +43,7 @@ impl Session {
             runs,
             others: load
                 .zip(Load::now())
-                .map(|(before, now)| now.since(&before)),
+                .map(|(before, now)| now.since(&before).others),
             took: started.elapsed().as_secs_f64(),
             missing,
         }
@@ -241,81 +240,6 @@ fn show_progress(round: usize, runs: usize) {
     }
 }
 
-/// How much the processors have done up to a moment. Linux only.
-struct Load {
-    /// Seconds that all processors together have worked, whoever for.
-    busy: f64,
-    /// Seconds that they have worked for this comparison.
-    own: f64,
-    at: Instant,
-}
-
-impl Load {
-    fn now() -> Option<Load> {
-        let text = std::fs::read_to_string("/proc/stat").ok()?;
-        let line = text.lines().next()?.strip_prefix("cpu ")?;
-        let ticks: Vec<f64> = line.split_whitespace().flat_map(str::parse).collect();
-        // user, nice, system, idle, waiting for the disk, two kinds of interrupts, stolen by the
-        // host.
-        let &[user, nice, system, _, _, irq, soft, stolen, ..] = &ticks[..] else {
-            return None;
-        };
-        Some(Load {
-            busy: (user + nice + system + irq + soft + stolen) / TICKS,
-            own: cpu_of_all_processes()?,
-            at: Instant::now(),
-        })
-    }
-
-    /// Cores that others used since then.
-    fn since(&self, before: &Load) -> f64 {
-        let others = (self.busy - before.busy) - (self.own - before.own);
-        others.max(0.0) / (self.at - before.at).as_secs_f64()
-    }
-}
-
-/// In a second, on every Linux that runs Rust.
-const TICKS: f64 = 100.0;
-
-/// CPU seconds of this process and of all that it has started, directly or not, whether they still
-/// live or not. In steps of 10 ms, and on Linux only.
-pub fn cpu_of_all_processes() -> Option<f64> {
-    let mut processes = HashMap::new();
-    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let pid = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        let Some(pid) = pid else { continue };
-        // One that has just ended is in its parent's account.
-        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        processes.extend(parent_and_ticks(&stat).map(|found| (pid, found)));
-    }
-    let own = std::process::id();
-    let ours = processes.iter().filter(|(pid, _)| {
-        let mut pid = **pid;
-        while pid != own {
-            match processes.get(&pid) {
-                Some((parent, _)) => pid = *parent,
-                None => return false,
-            }
-        }
-        true
-    });
-    Some(ours.map(|(_, (_, ticks))| ticks).sum::<f64>() / TICKS)
-}
-
-/// From a line of `/proc/*/stat`: the parent, and the ticks of the process and of its children
-/// that have ended.
-fn parent_and_ticks(stat: &str) -> Option<(u32, f64)> {
-    // The name before it is in parentheses, and may hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let parent = fields.get(1)?.parse().ok()?;
-    let ticks = fields.get(11..15)?.iter();
-    Some((parent, ticks.flat_map(|ticks| ticks.parse::<f64>()).sum()))
-}
-
 #[cfg(test)]
 pub mod tests {
     use super::*;
@@ -372,13 +296,5 @@ pub mod tests {
         let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect();
         let rows = [row(&["", "µs"]), row(&["heading"]), row(&[" a", "12345"])];
         assert_eq!(aligned(&rows), "            µs\nheading\n a       12345\n");
-    }
-
-    #[test]
-    fn the_system_tells_what_a_process_has_used() {
-        let stat = "42 (a) name)) S 7 42 42 0 -1 4194560 99 0 0 0 10 20 30 40 20 0 1 0 5";
-        assert_eq!(parent_and_ticks(stat), Some((7, 100.0)));
-        assert_eq!(parent_and_ticks(""), None);
-        assert_eq!(cpu_of_all_processes().is_some(), cfg!(target_os = "linux"));
     }
 }

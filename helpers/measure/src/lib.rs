@@ -6,13 +6,13 @@
 
 mod claim;
 mod comparison;
-mod crowd;
+mod load;
 pub mod memory;
 mod timing;
 
 pub use claim::{Expectation, alike, at_least, at_most, claim};
 pub use comparison::{Comparison, up_to};
-pub use crowd::Crowd;
+pub use load::{Load, cpu_of_all_processes, crowded_since};
 pub use platform::units::seconds;
 pub use timing::{Timing, Warning, cpu_time, median};
 

@@ -1,6 +1,6 @@
 //! The runs of one variant, and what they allow to say.
 
-use crate::crowd::Crowd;
+use crate::load::{Load, crowded_since};
 use crate::seconds;
 use std::fmt;
 use std::hint::black_box;
@@ -241,7 +241,7 @@ pub(crate) fn time<T>(name: &str, runs: usize, work: &mut impl FnMut() -> T) -> 
         }
     }
 
-    let before = Crowd::now();
+    let before = Load::now();
     let (mut wall, mut cpu) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
     for _ in 0..runs {
         let (start, cpu_start) = (Instant::now(), cpu_time());
@@ -258,7 +258,7 @@ pub(crate) fn time<T>(name: &str, runs: usize, work: &mut impl FnMut() -> T) -> 
         cpu,
         calls,
         software: Vec::new(),
-        crowded: before.was_crowded(),
+        crowded: crowded_since(before),
     };
     (timing, result)
 }
