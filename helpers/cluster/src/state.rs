@@ -60,9 +60,10 @@ impl State {
 /// Makes a folder for this process's cluster; it is in use for as long as the value lives. Folders of
 /// clusters that were killed go.
 pub fn make_folder(runs: &Path) -> Result<Locked> {
-    fs::create_dir_all(runs)?;
     // Whoever looks from elsewhere is told the whole way.
-    let runs = fs::canonicalize(runs)?;
+    let runs = fs::create_dir_all(runs)
+        .and_then(|()| fs::canonicalize(runs))
+        .with_context(|| format!("{} cannot be made (is the disk full?)", runs.display()))?;
     sweep(&runs);
     Ok(Locked::make(&runs, &std::process::id().to_string())?)
 }

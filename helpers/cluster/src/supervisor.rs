@@ -64,7 +64,8 @@ pub async fn up(arguments: Arguments) -> Result<()> {
     let end = asked_to_end(arguments.owned)?;
     let locked = make_folder(&arguments.runs)?;
     let result = supervise(&arguments, locked.folder.clone(), heal, end).await;
-    // A start that failed leaves its logs for whoever wants to know why, until the next start.
+    // A start that failed leaves its logs for whoever wants to know why, until the next command that looks for
+    // clusters.
     match &result {
         Ok(()) => drop(locked),
         Err(_) => locked.leave(),

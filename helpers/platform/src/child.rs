@@ -5,6 +5,7 @@
 //! ends (also when it is killed), whatever still runs in that session is killed. A process that
 //! makes itself a session of its own, as daemons do, is none of ours and lives on.
 
+use crate::tied;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -206,18 +207,7 @@ impl Session {
     /// Whether the child has ended. Its number stays its own until it is waited for, so that
     /// nobody else is killed under it.
     fn has_ended(&self) -> bool {
-        // SAFETY: waitid writes into `about`, which is large enough, and WNOWAIT leaves the child
-        // to be waited for. All zeros are a proper value.
-        unsafe {
-            let mut about: libc::siginfo_t = std::mem::zeroed();
-            let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-            let number = self.child.id() as libc::id_t;
-            match libc::waitid(libc::P_PID, number, &mut about, options) {
-                0 => about.si_signo != 0,
-                // Only where somebody else has waited for it.
-                _ => io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD),
-            }
-        }
+        tied::has_ended(self.child.id())
     }
 
     /// Kills what still runs in the session. The child is not waited for yet.

@@ -9,6 +9,7 @@ use crate::locks::{self, Lock};
 use crate::ui::bytes;
 use anyhow::{Context, Result, bail};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -110,10 +111,10 @@ fn everything(layout: &Layout) -> Result<u64> {
 
 fn all_but_the_environment(layout: &Layout) -> Result<u64> {
     let mut freed = 0;
-    for path in all_but(&layout.made(), &OF_THE_ENVIRONMENT) {
+    for path in all_but(&layout.made(), &OF_THE_ENVIRONMENT)? {
         freed += remove(&path, &path)?;
     }
-    for stamp in all_but(&layout.stamps(), &["python", "kernel", "making"]) {
+    for stamp in all_but(&layout.stamps(), &["python", "kernel", "making"])? {
         fs::remove_file(stamp)?;
     }
     println!(
@@ -123,11 +124,16 @@ fn all_but_the_environment(layout: &Layout) -> Result<u64> {
     Ok(freed)
 }
 
-/// What lies in a folder under other names than these.
-fn all_but(folder: &Path, kept: &[&str]) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let others = entries.filter(|entry| !kept.iter().any(|name| entry.file_name() == *name));
-    others.map(|entry| entry.path()).collect()
+/// What lies in a folder, if it is there, under other names than these.
+fn all_but(folder: &Path, kept: &[&str]) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read?.collect::<io::Result<Vec<_>>>()?,
+    };
+    let others = entries
+        .into_iter()
+        .filter(|entry| !kept.iter().any(|name| entry.file_name() == *name));
+    Ok(others.map(|entry| entry.path()).collect())
 }
 
 /// Removes a file or folder that is the workbook's, if it is there, and says so by the name that

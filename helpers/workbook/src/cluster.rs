@@ -137,10 +137,12 @@ pub fn state(layout: &Layout) -> Option<bool> {
     })
 }
 
-/// Whether a cluster runs: its supervisor holds the lock in its folder.
+/// Whether a cluster runs: its supervisor holds the lock in its folder, which has its number for a
+/// name. What dead ones left there goes.
 pub fn is_running(layout: &Layout) -> Result<bool> {
     let runs = layout.cluster().join("runs");
-    Ok(!locked::sweep(&runs, |_, _| true)?.is_empty())
+    let numbered = |name: &str, _: &fs::Metadata| name.parse::<u32>().is_ok();
+    Ok(!locked::sweep(&runs, numbered)?.is_empty())
 }
 
 fn are_built(layout: &Layout) -> bool {

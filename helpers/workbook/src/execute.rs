@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -122,15 +122,11 @@ pub fn execute(
     folder: Option<&Path>,
 ) -> Result<Report> {
     request["last_words"] = kernel::LAST_WORDS.into();
-    // Written before anybody reads: a pipe holds more than that, and one that nobody reads any more
-    // would end this program.
-    let (reader, mut writer) = io::pipe()?;
-    writer.write_all(request.to_string().as_bytes())?;
-    drop(writer);
     let mut command = environment.command();
     command
         .args(["-c", SCRIPT])
-        .stdin(reader)
+        .arg(request.to_string())
+        .stdin(Stdio::null())
         .stdout(Stdio::piped());
     if let Some(folder) = folder {
         command.env(kernel::FOLDER_VARIABLE, folder);
@@ -139,8 +135,6 @@ pub fn execute(
     let mut child = command.spawn().context("Python did not start")?;
     // On Ctrl-C Python shuts the kernel down; wait for that.
     child::pass_signals(&child, libc::SIGINT, libc::SIGTERM);
-    // It holds the reading end.
-    drop(command);
     let live = ui::spinner();
     let mut report = Report {
         ready: 0.0,

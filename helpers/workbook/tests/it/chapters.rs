@@ -128,7 +128,7 @@ fn readable(chapter: &Value) -> Vec<String> {
                 faults.push(format!("cell {number} has Python that is none: {why}"));
             }
         }
-        if of_an_exercise(cell) || cell["metadata"]["jupyter"]["source_hidden"] == json!(true) {
+        if of_an_exercise(cell) || is_folded(cell) {
             continue;
         }
         in_first_lane += usize::from(further.is_none_or(|at| number < at));
@@ -246,7 +246,7 @@ fn form(chapter: &Value) -> Vec<String> {
         .partition(|line| {
             line.starts_with("use helpers::") && !line.starts_with("use helpers::prelude")
         });
-    let too_wide = topics.iter().any(|line| line.chars().count() > 92);
+    let too_wide = topics.iter().any(|line| line.chars().count() > WIDEST_LINE);
     if lines.join("\n") != SETUP || too_wide {
         faults.push(format!(
             "its first code cell is not the setup cell:\n{first}"
@@ -265,7 +265,7 @@ fn content(chapter: &Value) -> Vec<String> {
     for (number, cell) in cells(chapter).iter().enumerate() {
         let source = text(&cell["source"]);
         let lines = source.lines().count();
-        let folded = cell["metadata"]["jupyter"]["source_hidden"] == json!(true);
+        let folded = is_folded(cell);
         let longest = if folded {
             2 * LONGEST_CELL
         } else {
@@ -348,7 +348,7 @@ fn exercises(chapter: &Value) -> Vec<String> {
             .find(|cell| tagged(cell, "solution") && exercise_of(cell) == id);
         match solution {
             None => faults.push(format!("exercise “{id}” has no solution after it")),
-            Some(cell) if cell["metadata"]["jupyter"]["source_hidden"] != json!(true) => {
+            Some(cell) if !is_folded(cell) => {
                 faults.push(format!("the solution of “{id}” is not folded away"));
             }
             Some(_) => {}
@@ -410,6 +410,11 @@ fn the_last_chapter_asks_for_every_chapter_that_keeps_results() {
             "chapter 08 does not ask for the results of {name}"
         );
     }
+}
+
+/// Whether a reader sees a cell's source only after unfolding it.
+fn is_folded(cell: &Value) -> bool {
+    cell["metadata"]["jupyter"]["source_hidden"] == json!(true)
 }
 
 fn cells(chapter: &Value) -> &[Value] {
