@@ -115,7 +115,7 @@ fn paint(
         }
         for (column, name) in columns.iter().enumerate().step_by(every) {
             let x = left + wide * (column as f64 + 0.5);
-            let most = ((wide * every as f64 - 4.0) / SMALL / 0.61) as usize;
+            let most = fitting(wide * every as f64 - 4.0, SMALL);
             pen.small(x, top - 12.0, &shorten(name, most), HPos::Center)?;
         }
         for (row, column) in cells() {
@@ -146,7 +146,7 @@ fn paint(
             };
             pen.rect(at, shade(value).filled())?;
         }
-        let columns = ((RIGHT - x) / SMALL / 0.61) as usize;
+        let columns = fitting(RIGHT - x, SMALL);
         pen.small(x, top + 8.0, &shorten(unit, columns), HPos::Left)?;
         for (tick, label) in axis.ticks((high / 20.0).min(6.0) as usize) {
             pen.line([(x + 14.0, place(tick)), (x + 18.0, place(tick))], stroke(RULE, 1.0), false)?;

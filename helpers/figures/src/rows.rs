@@ -124,13 +124,10 @@ pub fn bars<T: AsRef<Timing>>(title: &str, timings: &[T]) -> Rows {
     let heads = ["median", "fastest", "slowest", "runs", "compared"];
     let mut rows = new(title, Unit::Seconds, &heads, rows);
     let median = if rows.is_log() { "tick" } else { "bar" };
-    let line =
-        if rows.reference().is_some() { " · dashed line: the reference's median" } else { "" };
+    let reference = !rows.uprights().is_empty();
+    let line = if reference { " · dashed line: the reference's median" } else { "" };
     rows.notes.push(format!("dot: one run, the first on top · {median}: median{line}"));
-    let mut software: Vec<&str> = vec![];
-    for name in timings.iter().flat_map(|t| &t.as_ref().software) {
-        software.extend(Some(name.as_str()).filter(|name| !software.contains(name)));
-    }
+    let software = distinct(timings.iter().flat_map(|timing| &timing.as_ref().software));
     if !software.is_empty() {
         rows.notes.push(format!("with {}", software.join(", ")));
     }

@@ -132,14 +132,3 @@ fn draw(title: &str, (unit, factor): (&str, f64), spans: &[Span], time: Write) -
     let table = table(&title, (&heads, &cells), &[vec![done], chart.notes.clone()].concat());
     Figure { alt, table, ..chart.figure() }
 }
-
-/// The texts in the order of their first appearance.
-fn distinct<'s>(texts: impl Iterator<Item = &'s String>) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for text in texts.map(|text| clean(text)) {
-        if !found.contains(&text) {
-            found.push(text);
-        }
-    }
-    found
-}

@@ -68,8 +68,8 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientSettings {
-    /// Such as [`WeatherServer::url`](WeatherServer::url). One on this machine is never
-    /// asked through a proxy, and not left for another one by a redirect.
+    /// Such as [`WeatherServer::url`]. One on this machine is never asked through a proxy, and not left
+    /// for another one by a redirect.
     pub base_url: String,
     /// The version of the format to ask for.
     pub version: Version,

@@ -45,7 +45,7 @@ pub(super) fn unpack_into(
     folder: &Path,
     limits: Limits,
 ) -> Result<PathBuf, XrayError> {
-    let storage = |error| XrayError::storage(folder)(error);
+    let storage = XrayError::storage(folder);
     let key = key(place).map_err(XrayError::unreadable(place))?;
     let done = folder.join(&key);
     if done.is_dir() {

@@ -277,7 +277,7 @@ fn example(bad: &[(PathBuf, String)]) -> String {
 
 impl XrayError {
     /// For [`Result::map_err`].
-    fn unreadable(place: &Path) -> impl FnOnce(io::Error) -> Self {
+    fn unreadable(place: &Path) -> impl Fn(io::Error) -> Self + Copy {
         |source| XrayError::Unreadable {
             place: place.to_owned(),
             source,
@@ -285,7 +285,7 @@ impl XrayError {
     }
 
     /// For [`Result::map_err`].
-    fn storage(place: &Path) -> impl FnOnce(io::Error) -> Self {
+    fn storage(place: &Path) -> impl Fn(io::Error) -> Self + Copy {
         |source| XrayError::Storage {
             place: place.to_owned(),
             source,

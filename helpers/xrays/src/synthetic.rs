@@ -52,7 +52,7 @@ fn make_missing(
         let class = folder.join(class);
         fs::create_dir_all(&class).map_err(XrayError::storage(&class))?;
     }
-    let storage = |error| XrayError::storage(folder)(error);
+    let storage = XrayError::storage(folder);
     let _lock = store::lock(folder, "making").map_err(storage)?;
     for class in CLASSES {
         store::sweep(&folder.join(class)).map_err(storage)?;

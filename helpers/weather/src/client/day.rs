@@ -43,9 +43,11 @@ impl Day {
     pub fn hourly_means(&self) -> Vec<f64> {
         let mut hours = [(0.0, 0.0); 24];
         for reading in &self.readings {
-            let (sum, count) = &mut hours[usize::from(reading.minute / 60)];
-            *sum += reading.celsius;
-            *count += 1.0;
+            // A kept file or a reader's own day may name a minute that no day has.
+            if let Some((sum, count)) = hours.get_mut(usize::from(reading.minute / 60)) {
+                *sum += reading.celsius;
+                *count += 1.0;
+            }
         }
         hours.map(|(sum, count)| sum / count).to_vec()
     }

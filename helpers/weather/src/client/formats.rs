@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn version_1() {
-        let day = parse_day(V1.as_bytes()).unwrap();
+        let mut day = parse_day(V1.as_bytes()).unwrap();
         assert_eq!(day.date, "2020-09-06");
         assert_eq!(day.stations[1].name, "Pulau Ubin");
         assert_eq!(day.stations[0].latitude, 1.3764);
@@ -228,6 +228,9 @@ mod tests {
         assert!((means[0] - 27.1).abs() < 1e-9);
         assert_eq!(means[13], 31.5);
         assert!(means[5].is_nan());
+        // As in a kept file that was edited.
+        day.readings[0].minute = 1440;
+        assert_eq!(day.hourly_means()[0], 27.0);
     }
 
     #[test]
