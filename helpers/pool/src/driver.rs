@@ -1,5 +1,5 @@
-//! What stands behind each worker: a thread that takes jobs, sends them one after the other,
-//! receives the answers, and replaces the worker when it is gone.
+//! What stands behind each worker: a thread that takes jobs, sends them, receives the answers, and
+//! replaces the worker when it is gone.
 
 use super::error::{Cause, Death};
 use super::queue::{Job, Queue, Task};
@@ -7,7 +7,7 @@ use super::worker::{Event, Worker};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,8 @@ const BATCH: usize = 16;
 
 /// What the drivers of a pool share.
 pub struct Shared {
-    /// When it is closed the drivers end.
+    /// When it is closed the drivers stop what runs, and end.
     pub queue: Queue,
-    /// Whether the pool ends: nothing is begun any more, and what runs is stopped.
-    pub closed: AtomicBool,
     /// The program that workers run.
     pub program: PathBuf,
     /// The process numbers of the workers that live, by driver.
@@ -40,7 +38,7 @@ impl Shared {
     }
 
     fn is_unwanted(&self, task: &Task) -> bool {
-        self.closed.load(Ordering::Relaxed) || task.cancelled.load(Ordering::Relaxed)
+        self.queue.is_closed() || task.cancelled.load(Ordering::Relaxed)
     }
 }
 
@@ -113,17 +111,17 @@ impl<'a> Driver<'a> {
         };
         if cause != Cause::Cancelled && job.count > 1 {
             report(pid, died, &job, "they are run again, one by one");
-            let singles = job.one_by_one(died.is_some());
-            self.shared.queue.put_back(singles.into_iter().chain(jobs));
+            for single in job.one_by_one(died.is_some()).into_iter().rev() {
+                jobs.push_front(single);
+            }
         } else if died.is_some() && !job.tried {
             report(pid, died, &job, "it is tried once more");
             job.tried = true;
             jobs.push_front(job);
-            self.shared.queue.put_back(jobs.into_iter());
         } else {
             job.deliver(Some(pid), Err(cause));
-            self.shared.queue.put_back(jobs.into_iter());
         }
+        self.shared.queue.put_back(jobs);
     }
 
     /// A worker with the task's function, as long as somebody wants the results.

@@ -80,13 +80,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Worker processes that wait for work. Dropping it ends them all at once.
+/// Worker processes that wait for work. They all end at once when it is dropped, with all that was
+/// made of it by [`chunk_size`](ProcessPool::chunk_size), [`time_limit`](ProcessPool::time_limit) or
+/// [`map_unordered`](ProcessPool::map_unordered).
 pub struct ProcessPool {
     crew: Arc<Crew>,
     chunk_size: usize,
@@ -280,7 +281,6 @@ impl Crew {
     fn start(settings: ProcessPoolBuilder, program: PathBuf) -> Result<Crew, PoolError> {
         let shared = Arc::new(Shared {
             queue: Queue::default(),
-            closed: AtomicBool::new(false),
             program,
             pids: Mutex::new(vec![None; settings.workers]),
             items_per_worker: settings.items_per_worker,
@@ -317,7 +317,6 @@ impl Crew {
 impl Drop for Crew {
     fn drop(&mut self) {
         // The drivers stop what runs, cancel what waits, and end.
-        self.shared.closed.store(true, Ordering::Relaxed);
         self.shared.queue.close();
         for thread in self.threads.drain(..) {
             // A driver that panicked has dropped, and thereby ended, its worker.

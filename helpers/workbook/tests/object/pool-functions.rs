@@ -105,6 +105,10 @@ fn order() {
     for (n, one) in (0..).zip(submitted) {
         assert_eq!(one.wait().unwrap(), n * n);
     }
+    // What has ended is not asked again, as it may have more, or block.
+    let mut asked = (0..5).map(Some).chain([None, Some(7)]);
+    let items = std::iter::from_fn(|| asked.next().expect("not asked after its end"));
+    assert_eq!(pool.map_unordered(slow_square, items).count(), 5);
     // A result is given once.
     let one = pool.submit(square, 3);
     assert_eq!(one.wait_for(Duration::from_secs(60)), Some(Ok(9)));
