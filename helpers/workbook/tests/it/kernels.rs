@@ -6,7 +6,6 @@ use crate::common::{
 };
 use serde_json::Value;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -319,18 +318,13 @@ fn a_kernel_whose_ports_were_taken_is_started_again() {
         "kernels": crate::common::places().kernels,
         "last_words": "",
     });
-    let mut run = Command::new(root().join(".venv/bin/python"))
+    let output = Command::new(root().join(".venv/bin/python"))
         .arg(root().join("helpers/workbook/src/run.py"))
+        .arg(request.to_string())
         .env("JUPYTER_PATH", folder.path())
         .env("JUPYTER_PREFER_ENV_PATH", "0")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
+        .output()
         .unwrap();
-    let mut input = run.stdin.take().unwrap();
-    input.write_all(request.to_string().as_bytes()).unwrap();
-    drop(input);
-    let output = run.wait_with_output().unwrap();
     let said = text_of(&output);
     assert!(marker.exists(), "{said}");
     assert!(output.status.success(), "{said}");
