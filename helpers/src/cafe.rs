@@ -206,10 +206,12 @@ impl Cafe {
     /// Prints plan and measurement side by side, where the difference comes from, and whether the
     /// café kept to the plan.
     pub fn against_plan(&self, what: &str, plan: f64) {
-        let took = self.minutes();
+        // In tenths, so that the numbers that are printed add up.
+        let tenths = |minutes: f64| (minutes * 10.0).round() / 10.0;
+        let took = tenths(self.minutes());
         println!("{what}: planned {plan:.1} minutes, measured {took:.1}");
-        let more = took - plan;
-        let late = self.late().clamp(0.0, more.max(0.0));
+        let more = took - tenths(plan);
+        let late = tenths(self.late()).clamp(0.0, more.max(0.0));
         let why = match more {
             m if m < 0.0 => format!("{m:.1} minutes: the plan asks for more than was done"),
             _ => format!(
@@ -217,7 +219,11 @@ impl Cafe {
                 more - late
             ),
         };
-        claim("it took what the plan says", self.kept_to(plan), &why);
+        claim(
+            "it took what the plan says, to a tenth",
+            self.kept_to(plan),
+            &why,
+        );
     }
 
     fn machine_done(&self, machine: &str, barista: &str, what: &str, minutes: f64, start: Instant) {
@@ -258,7 +264,7 @@ impl Cafe {
 
 /// A timeline of spans that are in café minutes, such as those of several cafés together.
 pub fn minutes_timeline(title: &str, spans: &[Span]) -> Figure {
-    timeline_in(title, "minutes", 1.0, spans)
+    timeline_in(title, "café minutes", 1.0, spans)
 }
 
 fn judge(took: f64, plan: f64, late: f64, slack: f64) -> Option<bool> {

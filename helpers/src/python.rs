@@ -119,18 +119,19 @@ enum Compared {
 }
 
 impl Program {
-    /// The same program with an input: the global variable `name`, which is there before its first
-    /// line runs. Numbers, text, lists, structs (as a `dict`): whatever serde can put into JSON.
+    /// The same program with an input, or with another value for one: the global variable `name`,
+    /// which is there before its first line runs. Numbers, text, lists, structs (as a `dict`): whatever serde can put into JSON.
     ///
     /// # Panics
     ///
     /// If the value cannot be put into JSON, such as a map whose keys are lists.
-    pub fn with(mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Program {
+    pub fn with(&self, name: &str, value: &(impl Serialize + ?Sized)) -> Program {
         let value = serde_json::to_value(value);
         let value = value
             .unwrap_or_else(|why| panic!("the input {name} cannot be handed to Python: {why}"));
-        self.inputs.insert(name.to_owned(), value);
-        self
+        let mut program = self.clone();
+        program.inputs.insert(name.to_owned(), value);
+        program
     }
 
     /// Runs the program once and returns what it printed, and what the programs that it started

@@ -5,7 +5,7 @@ use super::*;
 use measure::Timing;
 use roxmltree::{Document, Node as Xml};
 
-#[path = "../examples/extremes/mod.rs"]
+#[path = "../tests/gallery/extremes.rs"]
 mod extremes;
 
 fn number(node: Xml, name: &str) -> f64 {

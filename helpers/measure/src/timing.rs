@@ -180,7 +180,7 @@ impl fmt::Display for Warning {
             ),
             Warning::Noisy { spread } => write!(
                 f,
-                "the runs differ by {:.0} %: something else is using this machine; close it and run the cell again",
+                "the runs differ by {:.0} %: new memory or a cold cache made some slow, or something else did; run the cell again to see which",
                 spread * 100.0
             ),
             Warning::TooShort { median } => write!(
