@@ -78,10 +78,7 @@ fn sweep(runs: &Path) -> Vec<PathBuf> {
 
 /// The clusters that live, oldest first.
 fn alive(runs: &Path) -> Vec<State> {
-    let mut found: Vec<State> = sweep(runs)
-        .iter()
-        .flat_map(|folder| State::read(folder))
-        .collect();
+    let mut found: Vec<State> = sweep(runs).iter().flat_map(|folder| State::read(folder)).collect();
     // The system gives numbers of processes again; a folder is made once.
     found.sort_by_key(|state| fs::metadata(&state.folder).and_then(|m| m.created()).ok());
     found
@@ -103,10 +100,7 @@ pub fn chosen(runs: &Path, folder: Option<&Path>) -> Result<State> {
                 .iter()
                 .chain([&state])
                 .map(|s| format!("\n  --folder {}", s.folder.display()));
-            bail!(
-                "more than one cluster runs; say which:{}",
-                folders.collect::<String>()
-            )
+            bail!("more than one cluster runs; say which:{}", folders.collect::<String>())
         }
     }
 }

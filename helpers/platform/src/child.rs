@@ -47,10 +47,7 @@ pub struct Ended {
 /// The system's, where the program cannot be started.
 pub fn run(mut command: Command, mut request: &[u8], limit: Duration) -> io::Result<Ended> {
     let (channel, theirs) = UnixStream::pair()?;
-    command
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
     // SAFETY: the closure runs between fork and exec and makes one system call, which is allowed
     // there; it touches no memory of the parent.
     unsafe {
@@ -187,11 +184,7 @@ struct Session {
 impl Session {
     fn of(child: Child) -> io::Result<Session> {
         let number = child.id().to_string();
-        let mut session = Session {
-            child,
-            watcher: None,
-            is_over: false,
-        };
+        let mut session = Session { child, watcher: None, is_over: false };
         let watcher = Command::new("/bin/sh")
             .args(["-c", WATCH, "sh", &number])
             .stdin(Stdio::piped())
@@ -250,11 +243,7 @@ impl<R: Read + AsRawFd> Pipe<R> {
         if let Some(source) = &source {
             set_nonblocking(source.as_raw_fd())?;
         }
-        Ok(Pipe {
-            source,
-            bytes: Vec::new(),
-            left_out: 0,
-        })
+        Ok(Pipe { source, bytes: Vec::new(), left_out: 0 })
     }
 
     /// Reads what is there.
@@ -283,11 +272,7 @@ impl<R: Read + AsRawFd> Pipe<R> {
     }
 
     fn interest(&self, events: libc::c_short) -> libc::pollfd {
-        libc::pollfd {
-            fd: self.source.as_ref().map_or(-1, AsRawFd::as_raw_fd),
-            events,
-            revents: 0,
-        }
+        libc::pollfd { fd: self.source.as_ref().map_or(-1, AsRawFd::as_raw_fd), events, revents: 0 }
     }
 
     fn into_bytes(mut self) -> Vec<u8> {
@@ -346,9 +331,7 @@ pub fn runs(pid: &str) -> bool {
         Err(_) if cfg!(target_os = "linux") => None,
         Err(_) => {
             let about = Command::new("ps").args(["-o", "stat=", "-p", pid]).output();
-            about
-                .ok()
-                .and_then(|about| String::from_utf8(about.stdout).ok())
+            about.ok().and_then(|about| String::from_utf8(about.stdout).ok())
         }
     };
     state.is_some_and(|state| !state.trim().is_empty() && !state.starts_with('Z'))

@@ -30,10 +30,7 @@ pub(super) fn synthetic_in(folder: &Path, count: usize) -> Result<XraySet, XrayE
     }
     let mut files: Vec<Xray> = all
         .into_iter()
-        .map(|(index, path)| Xray {
-            path,
-            class: Some(class(index).to_owned()),
-        })
+        .map(|(index, path)| Xray { path, class: Some(class(index).to_owned()) })
         .collect();
     files.sort();
     Ok(XraySet {
