@@ -2,13 +2,11 @@
 
 mod report;
 
-pub use report::Report;
-
 use crate::peer::{POOLS, Peer};
-use crate::session::{Session, in_words, or_missing};
+use crate::session::{Report, Session, in_words, or_missing};
 use helpers::pool::*;
 use helpers::prelude::*;
-use report::Variant;
+use report::{Results, Variant};
 use serde_json::json;
 
 /// One thing to do in a round. The pool lives from the first task of a round to its last.
@@ -75,11 +73,12 @@ pub fn compare(runs: usize) -> Report {
             });
         }
     });
-    Report {
+    let results = Results {
         session,
         workers,
         variants: sides.into_iter().map(|(variant, _)| variant).collect(),
-    }
+    };
+    results.report()
 }
 
 enum Side {
