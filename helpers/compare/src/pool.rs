@@ -139,7 +139,7 @@ fn large<T>(
     make: fn(usize) -> Vec<T>,
 ) -> (f64, bool)
 where
-    T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+    T: serde::Serialize + serde::de::DeserializeOwned + 'static,
 {
     let results = pool.map(make, 0..task.items.0);
     let took = start.elapsed().as_secs_f64();

@@ -217,7 +217,7 @@ impl ProcessPool {
     ) -> Vec<Result<R, ItemError>>
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         in_order(self.map_unordered(f, items).collect())
     }
@@ -235,7 +235,7 @@ impl ProcessPool {
     ) -> Result<Vec<R>, ItemError>
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         let results = self.map_unordered(f, items);
         let numbered = results.map(|(index, result)| Ok((index, result?)));
@@ -250,7 +250,7 @@ impl ProcessPool {
     where
         I: IntoIterator<Item = A>,
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         Unordered::new(self, f, items.into_iter())
     }
@@ -259,7 +259,7 @@ impl ProcessPool {
     pub fn submit<A, R>(&self, f: fn(A) -> R, item: A) -> Submitted<R>
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         Submitted::new(self, f, &item)
     }

@@ -169,7 +169,7 @@ type Comparison = extern "C" fn(u32, bool) -> c_int;
 fn function_in(object: &Path, symbol: &CStr) -> Result<Comparison> {
     let file = CString::new(object.as_os_str().as_bytes())?;
     let handle =
-        loader::open(&file).with_context(|| format!("{} cannot be opened", object.display()))?;
+        loader::open(&file, 0).with_context(|| format!("{} cannot be opened", object.display()))?;
     // SAFETY: it only looks up a name in an object that is open.
     let address = unsafe { libc::dlsym(handle, symbol.as_ptr()) };
     if address.is_null() {
