@@ -69,15 +69,6 @@ pub fn spinner() -> ProgressBar {
     bar
 }
 
-/// Bytes as a person writes them.
-pub fn bytes(count: u64) -> String {
-    match count {
-        0..1_000_000 => format!("{:.0} kB", count as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", count as f64 / 1e6),
-        _ => format!("{:.1} GB", count as f64 / 1e9),
-    }
-}
-
 /// Rows as aligned columns; numbers (all but the first and last column) to the right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let last = header.len() - 1;
@@ -114,11 +105,5 @@ mod tests {
             table(&["cell", "s", "state"], &rows),
             "cell      s  state\n7      1.25  ok\n12    10.00  ✗ panicked\n"
         );
-    }
-
-    #[test]
-    fn sizes_are_rounded() {
-        assert_eq!(bytes(12_300_000), "12 MB");
-        assert_eq!(bytes(2_560_000_000), "2.6 GB");
     }
 }
