@@ -18,13 +18,9 @@ use platform::locked::{is_at, no_lock};
 use std::fs::{self, File, TryLockError};
 use std::io;
 
-/// See the table above.
 pub const SETUP: &str = "setup.lock";
-/// See the table above.
 pub const CLUSTER: &str = "cluster.lock";
-/// See the table above.
 pub const COMPARE: &str = "compare.lock";
-/// See the table above.
 pub const OPEN: &str = "open.lock";
 
 /// Takes a lock alone; while another process holds it, says that `who` does and waits.
