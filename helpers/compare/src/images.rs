@@ -4,14 +4,12 @@
 
 mod report;
 
-pub use report::Report;
-
 use crate::peer::{POOLS, Peer};
-use crate::session::{Session, in_words, or_missing};
+use crate::session::{Report, Session, in_words, or_missing};
 use helpers::measure::{cpu_of_all_processes, cpu_time};
 use helpers::prelude::*;
 use helpers::{pool::*, xrays::*};
-use report::Variant;
+use report::{Results, Variant};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,13 +78,14 @@ pub fn compare(runs: usize) -> Result<Report, String> {
             or_missing(outcome, &variant.name, missing).is_some()
         });
     });
-    Ok(Report {
+    let results = Results {
         session,
         files: set.describe(),
         paths,
         cores: cores(),
         variants: ways.into_iter().map(|(variant, _)| variant).collect(),
-    })
+    };
+    Ok(results.report())
 }
 
 fn ways_on_one_core(paths: &[PathBuf], missing: &mut Vec<String>) -> Vec<(Variant, Way)> {

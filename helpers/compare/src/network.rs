@@ -2,13 +2,11 @@
 
 mod report;
 
-pub use report::Report;
-
 use crate::peer::Peer;
-use crate::session::{Session, in_words, or_missing};
+use crate::session::{Report, Session, in_words, or_missing};
 use helpers::prelude::*;
 use helpers::{runtime::*, weather::*};
-use report::Variant;
+use report::{Results, Variant};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -103,11 +101,12 @@ pub fn compare(runs: usize) -> Result<Report, String> {
             seconds.is_some()
         });
     });
-    Ok(Report {
+    let results = Results {
         session,
         tasks,
         variants: ways.into_iter().map(|(variant, _)| variant).collect(),
-    })
+    };
+    Ok(results.report())
 }
 
 /// In the order of a round.

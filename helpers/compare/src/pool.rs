@@ -2,13 +2,11 @@
 
 mod report;
 
-pub use report::Report;
-
 use crate::peer::{POOLS, Peer};
-use crate::session::{Session, in_words, or_missing};
+use crate::session::{Report, Session, in_words, or_missing};
 use helpers::pool::*;
 use helpers::prelude::*;
-use report::Variant;
+use report::{Results, Variant};
 use serde_json::json;
 
 /// One thing to do in a round. The pool lives from the first task of a round to its last.
@@ -75,11 +73,12 @@ pub fn compare(runs: usize) -> Report {
             });
         }
     });
-    Report {
+    let results = Results {
         session,
         workers,
         variants: sides.into_iter().map(|(variant, _)| variant).collect(),
-    }
+    };
+    results.report()
 }
 
 enum Side {
@@ -140,7 +139,7 @@ fn large<T>(
     make: fn(usize) -> Vec<T>,
 ) -> (f64, bool)
 where
-    T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+    T: serde::Serialize + serde::de::DeserializeOwned + 'static,
 {
     let results = pool.map(make, 0..task.items.0);
     let took = start.elapsed().as_secs_f64();

@@ -49,76 +49,6 @@ impl Session {
         }
     }
 
-    /// The report: what it is `about`, `once` (what is done once in each round), the table with its
-    /// heads above it, `notes` on it, then what is missing, marks, disturbances, versions.
-    pub fn print<'a>(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        (about, once): (&str, &str),
-        (heads, rows): (&[&str], Vec<Vec<String>>),
-        notes: &str,
-        marks: &[Mark],
-        versions: impl Iterator<Item = &'a str>,
-    ) -> fmt::Result {
-        let (runs, took) = (self.runs, self.took);
-        writeln!(f, "{}\n{about}", self.machine)?;
-        writeln!(
-            f,
-            "rounds   {runs} after a warm-up, {once} once in every round, {took:.0} s\n"
-        )?;
-        let heads = heads.iter().map(|head| (*head).to_owned()).collect();
-        let table: Vec<Vec<String>> = std::iter::once(heads).chain(rows).collect();
-        writeln!(f, "{}{notes}", aligned(&table))?;
-        for missing in &self.missing {
-            writeln!(f, "– not compared: {missing}")?;
-        }
-        for mark in marks {
-            let (sign, words) = mark.state.in_words();
-            let sign = format!("{sign} {words}");
-            writeln!(f, "{sign:<13}  {} ({})", mark.mark, mark.why)?;
-        }
-        if let Some(others) = self.busy() {
-            writeln!(
-                f,
-                "Other programs kept {others:.1} of {} cores busy meanwhile; a quiet machine gives \
-                 better figures.",
-                machine().cores
-            )?;
-        }
-        let mut different: Vec<&str> = Vec::new();
-        for version in versions.filter(|version| !version.is_empty()) {
-            if !different.contains(&version) {
-                different.push(version);
-            }
-        }
-        match different.is_empty() {
-            true => Ok(()),
-            false => writeln!(f, "Compared with {}.", different.join(", ")),
-        }
-    }
-
-    /// One line of JSON: what every report has, then what only this one has.
-    pub fn json(&self, marks: &[Mark], variants: Vec<Value>, more: Value) -> String {
-        let to_json = |mark: &Mark| {
-            let (_, state) = mark.state.in_words();
-            json!({ "mark": mark.mark, "state": state, "why": mark.why })
-        };
-        let marks: Vec<Value> = marks.iter().map(to_json).collect();
-        let mut document = json!({
-            "machine": self.machine,
-            "date": today(),
-            "runs": self.runs,
-            "cores_used_by_others": self.others,
-            "variants": variants,
-            "missing": self.missing,
-            "marks": marks,
-        });
-        if let (Some(document), Value::Object(mut more)) = (document.as_object_mut(), more) {
-            document.append(&mut more);
-        }
-        document.to_string()
-    }
-
     /// A mark; `found` is whether it is met and the figures behind that, where there are any.
     pub fn mark(&self, mark: String, found: Option<(bool, String)>) -> Mark {
         let (state, why) = match found {
@@ -147,6 +77,89 @@ impl Session {
     /// How many cores other programs used, where that disturbed.
     fn busy(&self) -> Option<f64> {
         self.others.filter(|&others| others > QUIET)
+    }
+}
+
+/// What one comparison found out.
+pub struct Report {
+    pub session: Session,
+    /// What was compared, in one or more lines.
+    pub about: String,
+    /// What is done once in each round.
+    pub once: &'static str,
+    /// The table's heads, and its rows (see [`aligned`]).
+    pub heads: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
+    /// Lines below the table.
+    pub notes: String,
+    pub marks: Vec<Mark>,
+    /// For JSON: each variant, with the version of its library.
+    pub variants: Vec<Value>,
+    /// For JSON: what only this comparison has.
+    pub more: Value,
+}
+
+impl Report {
+    /// One line of JSON: what every report has, then what only this one has.
+    pub fn json(&self) -> String {
+        let to_json = |mark: &Mark| {
+            let (_, state) = mark.state.in_words();
+            json!({ "mark": mark.mark, "state": state, "why": mark.why })
+        };
+        let mut document = json!({
+            "machine": self.session.machine,
+            "date": today(),
+            "runs": self.session.runs,
+            "cores_used_by_others": self.session.others,
+            "variants": self.variants,
+            "missing": self.session.missing,
+            "marks": self.marks.iter().map(to_json).collect::<Vec<_>>(),
+        });
+        if let (Some(document), Some(more)) = (document.as_object_mut(), self.more.as_object()) {
+            document.extend(more.clone());
+        }
+        document.to_string()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (session, once) = (&self.session, self.once);
+        let (runs, took) = (session.runs, session.took);
+        writeln!(f, "{}\n{}", session.machine, self.about)?;
+        writeln!(
+            f,
+            "rounds   {runs} after a warm-up, {once} once in every round, {took:.0} s\n"
+        )?;
+        let mut table = vec![self.heads.iter().map(|head| head.to_string()).collect()];
+        table.extend_from_slice(&self.rows);
+        writeln!(f, "{}{}", aligned(&table), self.notes)?;
+        for missing in &session.missing {
+            writeln!(f, "– not compared: {missing}")?;
+        }
+        for mark in &self.marks {
+            let (sign, words) = mark.state.in_words();
+            let sign = format!("{sign} {words}");
+            writeln!(f, "{sign:<13}  {} ({})", mark.mark, mark.why)?;
+        }
+        if let Some(others) = session.busy() {
+            writeln!(
+                f,
+                "Other programs kept {others:.1} of {} cores busy meanwhile; a quiet machine gives \
+                 better figures.",
+                machine().cores
+            )?;
+        }
+        let mut different: Vec<&str> = Vec::new();
+        for version in self.variants.iter().filter_map(|v| v["version"].as_str()) {
+            if !version.is_empty() && !different.contains(&version) {
+                different.push(version);
+            }
+        }
+        match different.is_empty() {
+            true => Ok(()),
+            false => writeln!(f, "Compared with {}.", different.join(", ")),
+        }
     }
 }
 
@@ -196,10 +209,7 @@ pub fn times_faster(slow: &[f64], fast: &[f64]) -> f64 {
     median(&pairs.map(|(slow, fast)| slow / fast).collect::<Vec<_>>())
 }
 
-/// The cells of a table that tell how long the rounds took.
-pub const TIMES: [&str; 3] = ["median", "fastest", "slowest"];
-
-/// Likewise.
+/// The cells of a table that tell how long the rounds took: the median, the fastest, the slowest.
 pub fn times(all: &[f64]) -> [String; 3] {
     let (fastest, slowest) = Timing::of_wall("", all.to_vec()).range();
     [median(all), fastest, slowest].map(seconds)

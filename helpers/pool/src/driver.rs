@@ -90,15 +90,20 @@ impl<'a> Driver<'a> {
 
     /// Delivers the outcomes of the jobs, which are of one task, or puts them back.
     fn work_on(&mut self, mut jobs: VecDeque<Job>) {
-        let mut pid = None;
-        let Err(cause) = self.attempt(&mut jobs, &mut pid) else {
-            return;
-        };
+        let shared = self.shared;
+        let task = jobs[0].task.clone();
         self.quick = false;
-        let Some(pid) = pid else {
-            return jobs
-                .into_iter()
-                .for_each(|job| job.deliver(None, Err(cause.clone())));
+        let worker = match self.make_ready(&task) {
+            Ok(worker) => worker,
+            Err(cause) => {
+                let refuse = |job: Job| job.deliver(None, Err(cause.clone()));
+                return jobs.into_iter().for_each(refuse);
+            }
+        };
+        let pid = worker.pid;
+        let cause = match attempt(worker, &mut jobs, || shared.is_unwanted(&task)) {
+            Ok(quick) => return self.quick = quick,
+            Err(cause) => cause,
         };
         // The worker had not begun with any job but the first.
         self.replace(None);
@@ -156,47 +161,45 @@ impl<'a> Driver<'a> {
         }
         self.worker.as_mut().ok_or(Cause::Cancelled)
     }
+}
 
-    /// Has a worker run the jobs, notes which, and delivers the answers. On an error the first of
-    /// the jobs that are left is where it failed, and a worker that had it must not go on.
-    fn attempt(&mut self, jobs: &mut VecDeque<Job>, pid: &mut Option<u32>) -> Result<(), Cause> {
-        let shared = self.shared;
-        let task = jobs[0].task.clone();
-        let unwanted = || shared.is_unwanted(&task);
-        let worker = self.make_ready(&task)?;
-        *pid = Some(worker.pid);
-        worker.given += jobs.iter().map(|job| job.count).sum::<usize>();
-        let frames = match jobs.len() {
-            1 => Cow::Borrowed(&jobs[0].frame),
-            _ => Cow::Owned(jobs.iter().flat_map(|job| &job.frame).copied().collect()),
-        };
-        let begun = Instant::now();
-        let allowed = QUICK * jobs.len() as u32;
-        // Whether they arrived shows at the next read.
-        let _ = worker.send(&frames, unwanted);
-        drop(frames);
-        let mut since = begun;
-        while let Some(job) = jobs.front() {
-            match worker.receive() {
-                Event::Answers(answers) => {
-                    if let Some(job) = jobs.pop_front() {
-                        job.deliver(*pid, Ok(answers));
-                    }
-                    since = Instant::now();
+/// Has a worker run the jobs and delivers the answers; whether that was quick. On an error the first
+/// of the jobs that are left is where it failed, and the worker must not go on.
+fn attempt(
+    worker: &mut Worker,
+    jobs: &mut VecDeque<Job>,
+    unwanted: impl Fn() -> bool,
+) -> Result<bool, Cause> {
+    worker.given += jobs.iter().map(|job| job.count).sum::<usize>();
+    let frames = match jobs.len() {
+        1 => Cow::Borrowed(&jobs[0].frame),
+        _ => Cow::Owned(jobs.iter().flat_map(|job| &job.frame).copied().collect()),
+    };
+    let begun = Instant::now();
+    let allowed = QUICK * jobs.len() as u32;
+    // Whether they arrived shows at the next read.
+    let _ = worker.send(&frames, &unwanted);
+    drop(frames);
+    let mut since = begun;
+    while let Some(job) = jobs.front() {
+        match worker.receive() {
+            Event::Answers(answers) => {
+                if let Some(job) = jobs.pop_front() {
+                    job.deliver(Some(worker.pid), Ok(answers));
                 }
-                Event::Died(death) => return Err(Cause::WorkerDied(death)),
-                Event::Tick if unwanted() => return Err(Cause::Cancelled),
-                Event::Tick => match task.time_limit {
-                    Some(limit) if since.elapsed() > limit.saturating_mul(job.count as u32) => {
-                        return Err(Cause::TimedOut(limit));
-                    }
-                    _ => {}
-                },
+                since = Instant::now();
             }
+            Event::Died(death) => return Err(Cause::WorkerDied(death)),
+            Event::Tick if unwanted() => return Err(Cause::Cancelled),
+            Event::Tick => match job.task.time_limit {
+                Some(limit) if since.elapsed() > limit.saturating_mul(job.count as u32) => {
+                    return Err(Cause::TimedOut(limit));
+                }
+                _ => {}
+            },
         }
-        self.quick = since - begun < allowed;
-        Ok(())
     }
+    Ok(since - begun < allowed)
 }
 
 /// Tells the reader what would otherwise be seen only as lost time.

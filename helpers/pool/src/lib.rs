@@ -217,7 +217,7 @@ impl ProcessPool {
     ) -> Vec<Result<R, ItemError>>
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         in_order(self.map_unordered(f, items).collect())
     }
@@ -235,7 +235,7 @@ impl ProcessPool {
     ) -> Result<Vec<R>, ItemError>
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         let results = self.map_unordered(f, items);
         let numbered = results.map(|(index, result)| Ok((index, result?)));
@@ -250,7 +250,7 @@ impl ProcessPool {
     where
         I: IntoIterator<Item = A>,
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         Unordered::new(self, f, items.into_iter())
     }
@@ -259,7 +259,7 @@ impl ProcessPool {
     pub fn submit<A, R>(&self, f: fn(A) -> R, item: A) -> Submitted<R>
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         Submitted::new(self, f, &item)
     }
@@ -290,27 +290,27 @@ impl Crew {
             shared,
             threads: Vec::new(),
         };
-        let (started, outcomes) = channel();
+        let (failed, failures) = channel();
         for number in 0..settings.workers {
-            let (shared, started) = (crew.shared.clone(), started.clone());
+            let (shared, failed) = (crew.shared.clone(), failed.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("pool worker {number}"))
-                .spawn(move || {
-                    let driver = Driver::start(&shared, number);
-                    let _ = started.send(driver.as_ref().map(|_| ()).map_err(String::clone));
-                    drop(started);
-                    if let Ok(driver) = driver {
+                .spawn(move || match Driver::start(&shared, number) {
+                    Ok(driver) => {
+                        drop(failed);
                         driver.run();
                     }
+                    Err(why) => drop(failed.send(why)),
                 });
             crew.threads
                 .push(thread.map_err(|e| PoolError::NoProcess(e.to_string()))?);
         }
-        drop(started);
-        for outcome in outcomes {
-            outcome.map_err(PoolError::NoProcess)?;
+        drop(failed);
+        // Ends when each has started, or one has not.
+        match failures.recv() {
+            Ok(why) => Err(PoolError::NoProcess(why)),
+            Err(_) => Ok(crew),
         }
-        Ok(crew)
     }
 }
 

@@ -119,7 +119,8 @@ impl Worker {
             self.send(&ANOTHER_FUNCTION, &give_up)?;
         }
         self.expect(READY, &give_up)?;
-        self.send(&frame_of(&function.to_bytes()), &give_up)?;
+        let message = postcard::to_stdvec(function).map_err(|error| error.to_string())?;
+        self.send(&frame_of(&message), &give_up)?;
         self.expect(LOADED, &give_up)?;
         self.function = Some(function.clone());
         Ok(())

@@ -5,10 +5,10 @@ use crate::disk::{self, disk_use};
 use crate::environment::Environment;
 use crate::kernel;
 use crate::layout::Layout;
-use crate::locks::{self, Lock};
-use crate::ui::bytes;
+use crate::locks;
 use anyhow::{Context, Result, bail};
-use std::fs;
+use indicatif::DecimalBytes;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,13 +49,13 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
     };
     println!(
         "✓ {} freed; your notebooks are untouched; `cargo clean` removes what is left",
-        bytes(freed)
+        DecimalBytes(freed)
     );
     Ok(ExitCode::SUCCESS)
 }
 
 /// All locks, so that nothing starts while folders go; or who is at work.
-fn hold(layout: &Layout) -> Result<Vec<Lock>> {
+fn hold(layout: &Layout) -> Result<Vec<File>> {
     let holders = [
         (
             locks::SETUP,
@@ -153,7 +153,7 @@ fn remove(path: &Path, known_as: &Path) -> Result<u64> {
         true => disk::remove(path)?,
         false => fs::remove_file(path).with_context(error)?,
     }
-    println!("removed {} ({})", known_as.display(), bytes(size));
+    println!("removed {} ({})", known_as.display(), DecimalBytes(size));
     Ok(size)
 }
 

@@ -73,13 +73,8 @@ pub fn run(layout: &Layout, what: What) -> Result<ExitCode> {
             cores,
             workers,
         } => {
-            command.args(["up", "--executors", &executors.to_string()]);
-            command.args([
-                "--cores",
-                &cores.to_string(),
-                "--workers",
-                &workers.to_string(),
-            ]);
+            command.args(["up", &format!("--executors={executors}")]);
+            command.args([format!("--cores={cores}"), format!("--workers={workers}")]);
             None
         }
         What::Status(which) => {

@@ -10,8 +10,8 @@ use crate::seed;
 use crate::setup::EVCXR_VERSION;
 use crate::stamps;
 use crate::toolchain::Toolchain;
-use crate::ui::bytes;
 use anyhow::Result;
+use indicatif::DecimalBytes;
 use platform::machine::machine;
 use std::process::ExitCode;
 
@@ -100,7 +100,10 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
     line(
         "warm start",
         match layout.seed().exists() {
-            true if is_current() => Ok(format!("ready ({})", bytes(disk_use(&layout.seed())))),
+            true if is_current() => Ok(format!(
+                "ready ({})",
+                DecimalBytes(disk_use(&layout.seed()))
+            )),
             true => {
                 Err("out of date, so cells compile slowly; `cargo workbook setup` renews it".into())
             }
@@ -157,7 +160,8 @@ fn print_disk(layout: &Layout) {
         layout.compare_venv(),
     ] {
         if folder.exists() {
-            println!("  {:<8} {}", bytes(disk_use(&folder)), folder.display());
+            let size = DecimalBytes(disk_use(&folder)).to_string();
+            println!("  {size:<9} {}", folder.display());
         }
     }
     println!("  `cargo workbook clean` removes all of this, `cargo clean` the rest of target/");

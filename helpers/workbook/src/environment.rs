@@ -3,6 +3,7 @@
 use crate::child::follow;
 use crate::layout::Layout;
 use crate::python::{OLDEST_PYTHON, ask, find_python, python, works};
+use crate::stamps;
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
@@ -192,7 +193,8 @@ pub fn kernel_programs() -> Vec<PathBuf> {
 }
 
 /// Makes a Python environment where there is none and installs the packages; `what` says which.
-/// Harmless to interrupt and to repeat.
+/// Harmless to interrupt and to repeat: nothing is done where `program` is there and the stamp of
+/// `step` names these packages.
 ///
 /// # Errors
 ///
@@ -201,14 +203,23 @@ pub fn kernel_programs() -> Vec<PathBuf> {
 pub fn install(
     layout: &Layout,
     environment: &Environment,
+    step: &str,
+    program: &str,
     what: &str,
     packages: &[String],
 ) -> Result<()> {
-    let step = Step::begin(what, "about a minute, with a network");
+    // A Python environment knows its own place, so a moved one must be made again.
+    let key = format!("{}\n{}", environment.prefix.display(), packages.join("\n"));
+    // Its Python too: that is a link, which ends nowhere when the system's Python was replaced.
+    let there = environment.program(program).exists() && environment.python().exists();
+    if there && stamps::is_done(layout, step, &key) {
+        return Ok(());
+    }
+    let shown = Step::begin(what, "about a minute, with a network");
     let (major, minor) = OLDEST_PYTHON;
     let usable = format!("import pip, sys; assert sys.version_info >= ({major}, {minor})");
     if !works(&environment.python(), &usable) {
-        step.say("making the environment");
+        shown.say("making the environment");
         make(layout, environment)?;
     }
     let mut pip = without_pips_variables(environment);
@@ -225,13 +236,13 @@ pub fn install(
         ])
         .args(packages);
     follow(pip, |line| {
-        step.say(line.trim_start_matches("Collecting "));
+        shown.say(line.trim_start_matches("Collecting "));
     })
     .context("pip could not install the packages; if the network is the cause, run this again: it goes on where it stopped")?;
-    step.say("trying each package");
+    shown.say("trying each package");
     try_packages(environment, packages)?;
-    step.end();
-    Ok(())
+    shown.end();
+    stamps::done(layout, step, &key)
 }
 
 /// Makes the environment anew. What is there goes only if the workbook has made it.
@@ -453,7 +464,8 @@ with zipfile.ZipFile(sys.argv[1] + '/tiny-1-py3-none-any.whl', 'w') as wheel:
                 root: folder.into(),
             };
             let environment = Environment::of_the_workbook(layout.venv());
-            install(&layout, &environment, "a test", &["tiny>=1".to_owned()]).unwrap();
+            let packages = ["tiny>=1".to_owned()];
+            install(&layout, &environment, "test", "python", "a test", &packages).unwrap();
             assert!(works(&environment.python(), "import tiny"));
             return;
         }

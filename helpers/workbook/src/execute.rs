@@ -5,12 +5,15 @@ use crate::environment::Environment;
 use crate::kernel;
 use crate::layout::Layout;
 use crate::ui;
-use crate::verdict::{Cause, Execution, judge, strip_colours};
+use crate::verdict::{Cause, Execution, judge};
+use anstream::adapter::strip_str;
 use anyhow::{Context, Result, bail};
+use platform::tied;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -107,7 +110,7 @@ pub fn execute_cells(
     let report = execute(environment, request, Some(folder))?;
     let mut failures: Vec<String> = report
         .failures()
-        .map(|(cell, cause)| format!("{cause}\n{}", strip_colours(&cell.detail)))
+        .map(|(cell, cause)| format!("{cause}\n{}", strip_str(&cell.detail)))
         .collect();
     if failures.is_empty() && !report.complete() {
         failures.push("the run ended before all cells were done".to_owned());
@@ -131,7 +134,9 @@ pub fn execute(
     if let Some(folder) = folder {
         command.env(kernel::FOLDER_VARIABLE, folder);
     }
-    child::tie(&mut command, libc::SIGTERM, true);
+    // Ctrl-C is for this program, which passes it on.
+    command.process_group(0);
+    tied::tie(&mut command, libc::SIGTERM);
     let mut child = command.spawn().context("Python did not start")?;
     // On Ctrl-C Python shuts the kernel down; wait for that.
     child::pass_signals(&child, libc::SIGINT, libc::SIGTERM);

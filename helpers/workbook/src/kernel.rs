@@ -10,11 +10,12 @@ use crate::layout::Layout;
 use crate::locks;
 use crate::project::{CELLS, link_copy};
 use crate::toolchain::{Toolchain, clean_environment};
-use crate::verdict::strip_colours;
+use anstream::adapter::strip_str;
 use anyhow::{Context, Result};
 use platform::locked::{self, Locked};
 use platform::names;
 use platform::no_proxy::without_proxy;
+use platform::tied;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::parent_id;
@@ -93,7 +94,7 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     // The kernel program writes a specification of its own into the folder that is named here, or
     // else into the reader's.
     command.env("JUPYTER_PATH", home.folder.join("no-jupyter"));
-    child::tie(&mut command, libc::SIGKILL, false);
+    tied::tie(&mut command, libc::SIGKILL);
 
     let mut kernel = command.spawn().with_context(|| {
         format!(
@@ -140,7 +141,7 @@ fn copy_seed(layout: &Layout, copy: &Path) -> Result<()> {
 
 /// Why a kernel ended, in one line, from what it wrote.
 fn last_words(log: &str, status: ExitStatus) -> String {
-    let log = strip_colours(log);
+    let log = strip_str(log).to_string();
     let lines = || {
         let lines = log.lines().rev().map(str::trim);
         lines.filter(|line| !line.is_empty())

@@ -91,15 +91,15 @@ impl Layout {
     /// If it cannot be made, or if what is there already belongs to somebody else.
     pub fn make_compiled(&self) -> Result<()> {
         let folder = self.compiled();
-        if folder == self.made() {
-            return fs::create_dir_all(&folder)
-                .with_context(|| format!("{} cannot be made", folder.display()));
-        }
+        let apart = folder != self.made();
         fs::DirBuilder::new()
             .recursive(true)
-            .mode(0o700)
+            .mode(if apart { 0o700 } else { 0o777 })
             .create(&folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
+        if !apart {
+            return Ok(());
+        }
         if let Some(place) = not_ours(&folder) {
             bail!(
                 "{} is a link or belongs to somebody else; remove or rename it, or set \

@@ -22,7 +22,7 @@
 //! | [`child`] | processes: one that never outlives this one, some that are listened to |
 //! | [`outlet`] | between the process of the cells and the kernel: no output is lost |
 //! | [`verdict`] | which executed cells failed, and why |
-//! | [`ui`] | progress and tables on the terminal |
+//! | [`ui`] | progress on the terminal |
 
 mod chapter;
 mod child;

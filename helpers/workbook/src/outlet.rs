@@ -225,7 +225,7 @@ impl Outlet<'_> {
     }
 
     fn pass_on(&mut self) -> io::Result<()> {
-        self.pass_on_errors()?;
+        self.pass_on_errors(false)?;
         for line in self.sources[0].lines() {
             for step in self.cell.line(&line) {
                 match step {
@@ -247,8 +247,13 @@ impl Outlet<'_> {
         self.out.flush()
     }
 
-    fn pass_on_errors(&mut self) -> io::Result<()> {
-        for line in self.sources[1].lines() {
+    /// Passes on what the cell has written to standard error; also an open line where it is to `end`.
+    fn pass_on_errors(&mut self, end: bool) -> io::Result<()> {
+        let mut lines = self.sources[1].lines();
+        if end {
+            lines.extend(self.sources[1].rest());
+        }
+        for line in lines {
             writeln!(self.errors, "{line}")?;
             self.has_errors = true;
         }
@@ -257,7 +262,7 @@ impl Outlet<'_> {
 
     /// Ends the open lines of both streams, each under the cell that it was written by.
     fn end_lines(&mut self) -> io::Result<()> {
-        self.end_error_line()?;
+        self.pass_on_errors(true)?;
         if let Some(rest) = self.sources[0].rest() {
             for step in self.cell.line(&rest) {
                 if let Step::Print(text) = step {
@@ -268,19 +273,10 @@ impl Outlet<'_> {
         Ok(())
     }
 
-    fn end_error_line(&mut self) -> io::Result<()> {
-        if let Some(rest) = self.sources[1].rest() {
-            writeln!(self.errors, "{rest}")?;
-            self.has_errors = true;
-        }
-        self.errors.flush()
-    }
-
     /// All that the cell wrote, and only then that it is done.
     fn end_cell(&mut self) -> io::Result<()> {
         self.sources[1].read();
-        self.pass_on_errors()?;
-        self.end_error_line()?;
+        self.pass_on_errors(true)?;
         if std::mem::take(&mut self.has_errors) {
             std::thread::sleep(HEARING);
         }

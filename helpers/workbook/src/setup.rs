@@ -28,7 +28,16 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     let toolchain = Toolchain::find()?;
     let environment = Environment::choose(layout);
     if !environment.conda {
-        python_packages(layout, &environment)?;
+        let packages = environment::requirements(layout)?;
+        let what = "Python packages, JupyterLab among them";
+        environment::install(
+            layout,
+            &environment,
+            "python",
+            "jupyter-lab",
+            what,
+            &packages,
+        )?;
         kernel_program(layout, &environment, &toolchain)?;
     }
     kernelspec(layout, &environment)?;
@@ -40,24 +49,6 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
         done(layout, "seed", &key.text())?;
     }
     Ok(environment)
-}
-
-fn python_packages(layout: &Layout, environment: &Environment) -> Result<()> {
-    let packages = environment::requirements(layout)?;
-    // A Python environment knows its own place, so a moved one must be made again.
-    let key = format!("{}\n{}", environment.prefix.display(), packages.join("\n"));
-    // Its Python too: that is a link, which ends nowhere when the system's Python was replaced.
-    let there = environment.program("jupyter-lab").exists() && environment.python().exists();
-    if there && is_done(layout, "python", &key) {
-        return Ok(());
-    }
-    environment::install(
-        layout,
-        environment,
-        "Python packages, JupyterLab among them",
-        &packages,
-    )?;
-    done(layout, "python", &key)
 }
 
 fn kernel_program(layout: &Layout, environment: &Environment, toolchain: &Toolchain) -> Result<()> {

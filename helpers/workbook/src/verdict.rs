@@ -8,6 +8,7 @@
 //! here:". It is neither a success nor a failure: it owes no output, but whatever else goes wrong
 //! in it counts.
 
+use anstream::adapter::strip_str;
 use serde::Deserialize;
 
 /// How Jupyter saw the end of a cell.
@@ -106,7 +107,7 @@ pub fn judge(cell: &Execution) -> Option<Cause> {
 /// The kernel reports a compile error and the end of the process in the same way; the end of the
 /// process it calls "Child process terminated" or "Subprocess terminated".
 fn error_of(cell: &Execution) -> Cause {
-    let detail = strip_colours(&cell.detail);
+    let detail = strip_str(&cell.detail).to_string();
     // Every error of this kernel is named just that.
     let detail = detail.strip_prefix("Error: ").unwrap_or(&detail);
     if detail.contains("process terminated") {
@@ -145,24 +146,6 @@ fn missing_output(cell: &Execution) -> Option<Cause> {
 fn first_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     line.unwrap_or("no message").chars().take(200).collect()
-}
-
-/// Text without terminal colours (`ESC [ … m`).
-pub fn strip_colours(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(c) = characters.next() {
-        if c == '\u{1b}' {
-            for c in characters.by_ref() {
-                if c.is_ascii_alphabetic() {
-                    break;
-                }
-            }
-        } else {
-            plain.push(c);
-        }
-    }
-    plain
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use platform::progress::Progress;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
@@ -106,12 +105,6 @@ impl ReadingSet {
             self.files.len(),
             shown(&self.folder),
         )
-    }
-}
-
-impl fmt::Display for ReadingSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.describe())
     }
 }
 
@@ -377,7 +370,7 @@ mod tests {
         let stations: BTreeSet<&str> = lines.iter().map(|l| l.station.as_str()).collect();
         assert_eq!(stations.len(), STATIONS.len());
         let days: BTreeSet<&str> = lines.iter().map(|l| &l.time[..10]).collect();
-        assert!(set.describe().contains(days.last().unwrap()), "{set}");
+        assert!(set.describe().contains(days.last().unwrap()), "{set:?}");
     }
 
     #[test]
@@ -447,7 +440,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let set = readings_in(folder.path(), 0).unwrap();
         assert_eq!((set.rows(), set.bytes(), set.files().len()), (0, 0, 16));
-        assert!(set.describe().contains("0 of 17 stations"), "{set}");
+        assert!(set.describe().contains("0 of 17 stations"), "{set:?}");
     }
 
     #[test]
