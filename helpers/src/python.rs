@@ -311,14 +311,9 @@ fn measure<T: Send + PartialEq>(
 /// Says which versions these are, where this notebook has not said so yet.
 fn name_new(versions: &[String]) {
     static NAMED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let mut named = NAMED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let new: Vec<String> = versions
-        .iter()
-        .filter(|version| !named.contains(version))
-        .cloned()
-        .collect();
+    let mut named = NAMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let new: Vec<String> =
+        versions.iter().filter(|version| !named.contains(version)).cloned().collect();
     if !new.is_empty() {
         println!("  with {}", new.join(", "));
         named.extend(new);
@@ -386,9 +381,7 @@ fn call(request: &Value, limit: Duration) -> Result<(Value, String), PythonError
             false => "it was done, but a thread or a process that it started was not",
         };
         let before = before(&printed);
-        return Err(PythonError::TimeUp(format!(
-            "{seconds} s; {advice}{before}"
-        )));
+        return Err(PythonError::TimeUp(format!("{seconds} s; {advice}{before}")));
     }
     if done.reply.is_empty() {
         let how = child::in_words(done.status);
@@ -455,11 +448,7 @@ mod tests {
     fn another_result_is_not_a_timing() {
         let mut sum = Comparison::new("sum", 1);
         sum.measure("Rust", || 3);
-        sum.measure_python(
-            "Python",
-            "def work(): return 4\ndef check(r): return r",
-            |r| json!(r),
-        );
+        sum.measure_python("Python", "def work(): return 4\ndef check(r): return r", |r| json!(r));
     }
 
     #[test]
@@ -482,10 +471,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let error = died("import os\nprint('so far')\nos._exit(3)");
-        assert!(
-            error.contains("exit code 3") && error.contains("so far"),
-            "{error}"
-        );
+        assert!(error.contains("exit code 3") && error.contains("so far"), "{error}");
         let error = died("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)");
         assert!(error.contains("signal 9 (SIGKILL"), "{error}");
         let error = died("import faulthandler\nfaulthandler._sigsegv()");
@@ -512,24 +498,15 @@ mod tests {
         assert!(raised("input()").contains("EOFError"));
         let report = raised("print('kopi'); import os; os.system('echo teh'); 1 / 0");
         assert!(report.starts_with("kopi\nteh\n"), "{report}");
-        assert!(
-            report.ends_with("ZeroDivisionError: division by zero\n"),
-            "{report}"
-        );
+        assert!(report.ends_with("ZeroDivisionError: division by zero\n"), "{report}");
         let early = time_python("early", 1, "import sys; sys.exit()").unwrap_err();
         assert!(early.to_string().contains("sys.exit()"), "{early}");
     }
 
     #[test]
     fn a_script_may_end_itself_and_may_close_what_it_has() {
-        assert_eq!(
-            python("print(1); import sys; sys.exit()").run().unwrap(),
-            "1\n"
-        );
-        assert_eq!(
-            python("print(1); import os; os.close(1)").run().unwrap(),
-            "1\n"
-        );
+        assert_eq!(python("print(1); import sys; sys.exit()").run().unwrap(), "1\n");
+        assert_eq!(python("print(1); import os; os.close(1)").run().unwrap(), "1\n");
         let late = "import atexit, threading, time\n\
             atexit.register(lambda: print('at the end'))\n\
             threading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()\n\
@@ -544,10 +521,7 @@ mod tests {
         let snippet = "import os, subprocess, sys\nprint('one', end=' ')\nos.system('echo two')\n\
             print('three')\nsubprocess.run([sys.executable, '-c', 'print(4)'])\nprint('\\udc80 five')\n\
             subprocess.run(['sh', '-c', 'exec >/dev/stdout; echo six'])";
-        assert_eq!(
-            python(snippet).run().unwrap(),
-            "one two\nthree\n4\n\\udc80 five\nsix\n"
-        );
+        assert_eq!(python(snippet).run().unwrap(), "one two\nthree\n4\n\\udc80 five\nsix\n");
         let check = "import os\ndef work(): os.system('echo hi')\ndef check(r): return 1";
         let run = time_python("hi", 1, check).unwrap();
         assert!(run.printed.starts_with("hi\nhi\n"), "{}", run.printed);
@@ -566,14 +540,8 @@ mod tests {
         };
         for (value, right) in [
             ("None", json!(null)),
-            (
-                "[True, -1, 2 ** 64 - 1, -2 ** 63, 0.1]",
-                json!([true, -1, u64::MAX, i64::MIN, 0.1]),
-            ),
-            (
-                "(1, ('ü', {'a': [Array()]}))",
-                json!([1, ["ü", {"a": [[1.5, [2]]]}]]),
-            ),
+            ("[True, -1, 2 ** 64 - 1, -2 ** 63, 0.1]", json!([true, -1, u64::MAX, i64::MIN, 0.1])),
+            ("(1, ('ü', {'a': [Array()]}))", json!([1, ["ü", {"a": [[1.5, [2]]]}]])),
             ("[Number(), Pair(1, 2)]", json!([7, [1, 2]])),
         ] {
             assert_eq!(check(value).unwrap(), right, "{value}");
@@ -603,9 +571,7 @@ mod tests {
             kopi.__version__ = '1.2'\nimport kopi\n\ndef squares():\n    return [n * n for n in range(N)]\n\n\ndef wrong():\n    return 1\n\n\n\
             def check(result):\n    return len(result)\n",
         );
-        let program = program
-            .with("N", &3)
-            .with("paths", &[std::path::Path::new("a b")]);
+        let program = program.with("N", &3).with("paths", &[std::path::Path::new("a b")]);
         let mut squares: Comparison<Vec<u64>> = Comparison::new("squares", 2);
         squares.measure("Rust", || vec![0, 1, 4]);
         let run = squares.python("Python", &program, "squares").unwrap();
@@ -616,10 +582,7 @@ mod tests {
         assert_eq!(timing.software, run.timing.software);
         let run = squares.python_checked("checked", &program, "squares", |rust| json!(rust.len()));
         assert_eq!(run.unwrap().result, json!(3));
-        let printed = python("print(paths, N)")
-            .with("N", &1)
-            .with("paths", "x")
-            .run();
+        let printed = python("print(paths, N)").with("N", &1).with("paths", "x").run();
         assert_eq!(printed.unwrap(), "x 1\n");
         let absent = program.time("cubes", 1).unwrap_err().to_string();
         assert!(
@@ -630,32 +593,21 @@ mod tests {
             squares.python("Python, wrong", &program, "wrong");
         });
         let said = other.unwrap_err().downcast::<String>().unwrap();
-        assert!(
-            said.contains("computed 1, but Rust computed [0,1,4]"),
-            "{said}"
-        );
+        assert!(said.contains("computed 1, but Rust computed [0,1,4]"), "{said}");
     }
 
     #[test]
     fn an_error_shows_the_programs_own_line() {
-        let error = python("\ndef work():\n    half = 1 / 0\n\n\nwork()\n")
-            .run()
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("line 2, in work\n    half = 1 / 0"),
-            "{error}"
-        );
+        let error =
+            python("\ndef work():\n    half = 1 / 0\n\n\nwork()\n").run().unwrap_err().to_string();
+        assert!(error.contains("line 2, in work\n    half = 1 / 0"), "{error}");
     }
 
     #[test]
     fn numbers_compare_as_numbers() {
         assert!(same(&json!([4950, [0.1 + 0.2]]), &json!([4950.0, [0.3]])));
         assert!(!same(&json!([1]), &json!([1, 2])));
-        assert!(!same(
-            &json!(10_000_000_001_u64),
-            &json!(10_000_000_000_u64)
-        ));
+        assert!(!same(&json!(10_000_000_001_u64), &json!(10_000_000_000_u64)));
         assert!(!same(&json!("1"), &json!(1)));
     }
 
@@ -665,13 +617,8 @@ mod tests {
             print(subprocess.Popen(['sleep', '600']).pid)\n\
             print(subprocess.Popen(['sleep', '600'], process_group=0).pid)\ntime.sleep(600)";
         let request = python(snippet).request("", 0, Compared::Result);
-        let error = call(&request, Duration::from_secs(2))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("still running after 2 s; give it less"),
-            "{error}"
-        );
+        let error = call(&request, Duration::from_secs(2)).unwrap_err().to_string();
+        assert!(error.contains("still running after 2 s; give it less"), "{error}");
         let pids: Vec<&str> = error.lines().skip(2).collect();
         assert_eq!(pids.len(), 2, "{error}");
         assert!(!pids.iter().any(|pid| runs(pid)), "{error}");
@@ -679,13 +626,8 @@ mod tests {
         let thread =
             "import threading, time\nthreading.Thread(target=time.sleep, args=[600]).start()";
         let request = python(thread).request("", 0, Compared::Result);
-        let error = call(&request, Duration::from_secs(2))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("a thread or a process that it started"),
-            "{error}"
-        );
+        let error = call(&request, Duration::from_secs(2)).unwrap_err().to_string();
+        assert!(error.contains("a thread or a process that it started"), "{error}");
     }
 
     #[test]
@@ -758,10 +700,7 @@ mod tests {
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
-        assert!(
-            String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-            "{output:?}"
-        );
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
     }
 
     #[test]

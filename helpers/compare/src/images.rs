@@ -26,16 +26,11 @@ const PEERS: [(&str, &str); 4] = [
     ("opencv", report::OPENCV),
     ("libvips", report::LIBVIPS),
 ];
-const OURS: [(&str, Resize); 3] = [
-    (report::PLAIN, resize_plain),
-    (report::FAST, resize),
-    (report::SCALED, resize_scaled),
-];
+const OURS: [(&str, Resize); 3] =
+    [(report::PLAIN, resize_plain), (report::FAST, resize), (report::SCALED, resize_scaled)];
 /// The same for a process pool, whose functions take what can be sent.
 const OURS_IN_PROCESSES: [(&str, ResizeAll); 2] = [
-    (report::FAST, |pool, paths| {
-        pool.try_map(|path: PathBuf| resize(&path).ok(), paths.to_vec())
-    }),
+    (report::FAST, |pool, paths| pool.try_map(|path: PathBuf| resize(&path).ok(), paths.to_vec())),
     (report::SCALED, |pool, paths| {
         pool.try_map(|path: PathBuf| resize_scaled(&path).ok(), paths.to_vec())
     }),
@@ -50,7 +45,7 @@ pub fn compare(runs: usize) -> Result<Report, String> {
     let set = xrays().map_err(in_words)?;
     if set.is_empty() {
         return Err(
-            "there are no X-rays to compare with; does WORKBOOK_XRAYS name them?".to_owned(),
+            "there are no X-rays to compare with; does WORKBOOK_XRAYS name them?".to_owned()
         );
     }
     let mut paths = set.paths();
@@ -169,11 +164,7 @@ impl Way {
         Ok(match self {
             Way::Iterator(resize) => paths.iter().map(|path| resize(path).ok()).collect(),
             Way::Rayon(resize, pool) => pool.install(|| {
-                paths
-                    .par_iter()
-                    .with_max_len(1)
-                    .map(|path| resize(path).ok())
-                    .collect()
+                paths.par_iter().with_max_len(1).map(|path| resize(path).ok()).collect()
             }),
             Way::Processes(resize_all, pool) => resize_all(pool, paths).map_err(in_words)?,
             Way::Peer(peer) | Way::PeerPool(peer) => peer.ask(&json!("thumbnails"))?,

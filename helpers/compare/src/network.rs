@@ -53,9 +53,7 @@ impl Task {
 
     fn serve(&self) -> Result<Server, String> {
         let settings = ServerSettings {
-            latency: Latency::Fixed {
-                ms: self.latency_ms,
-            },
+            latency: Latency::Fixed { ms: self.latency_ms },
             interval_minutes: self.interval_minutes,
             ..ServerSettings::default()
         };
@@ -171,10 +169,7 @@ impl Way {
 
 /// How many readings came.
 fn with_threads(url: &str, dates: &[String], threads: usize) -> Result<usize, FetchError> {
-    let client = reqwest::blocking::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()?;
+    let client = reqwest::blocking::Client::builder().no_proxy().tls_certs_only([]).build()?;
     let next = AtomicUsize::new(0);
     let work = || {
         let mut readings = 0;
@@ -186,9 +181,7 @@ fn with_threads(url: &str, dates: &[String], threads: usize) -> Result<usize, Fe
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let joined = threads.into_iter().map(|thread| thread.join());
-        joined
-            .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .sum()
+        joined.map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).sum()
     })
 }
 

@@ -25,26 +25,14 @@ pub struct Task {
 
 pub const START: Task = task("start", "to start the workers and have two results", (2, 2));
 pub const ONE_BY_ONE: Task = task("negate", "a number, sent alone", (50_000, 3_000));
-pub const IN_CHUNKS: Task = Task {
-    chunk: 100,
-    ..task(
-        "negate",
-        "a number, sent with 99 others",
-        (1_000_000, 50_000),
-    )
-};
+pub const IN_CHUNKS: Task =
+    Task { chunk: 100, ..task("negate", "a number, sent with 99 others", (1_000_000, 50_000)) };
 const BYTES: Task = task("bytes", "a result of 10 MB of bytes", (8, 8));
 const FLOATS: Task = task("floats", "a result of 10 MB of 64-bit floats", (8, 8));
 const END: Task = task("end", "to end the workers", (0, 0));
 
 const fn task(name: &'static str, title: &'static str, items: (usize, usize)) -> Task {
-    Task {
-        name,
-        title,
-        items,
-        chunk: 1,
-        whole: items.0 <= 2,
-    }
+    Task { name, title, items, chunk: 1, whole: items.0 <= 2 }
 }
 
 /// In the order of a round.

@@ -41,9 +41,7 @@ impl Session {
         Session {
             machine: machine().stamp(),
             runs,
-            others: load
-                .zip(Load::now())
-                .map(|(before, now)| now.since(&before).others),
+            others: load.zip(Load::now()).map(|(before, now)| now.since(&before).others),
             took: started.elapsed().as_secs_f64(),
             missing,
         }
@@ -127,10 +125,7 @@ impl fmt::Display for Report {
         let (session, once) = (&self.session, self.once);
         let (runs, took) = (session.runs, session.took);
         writeln!(f, "{}\n{}", session.machine, self.about)?;
-        writeln!(
-            f,
-            "rounds   {runs} after a warm-up, {once} once in every round, {took:.0} s\n"
-        )?;
+        writeln!(f, "rounds   {runs} after a warm-up, {once} once in every round, {took:.0} s\n")?;
         let mut table = vec![self.heads.iter().map(|head| head.to_string()).collect()];
         table.extend_from_slice(&self.rows);
         writeln!(f, "{}{}", aligned(&table), self.notes)?;

@@ -131,12 +131,7 @@ impl Cluster {
 
     /// No cluster: DataFusion, the engine inside Ballista, in one process with `cores` threads.
     pub fn in_one_process(cores: usize) -> Cluster {
-        Cluster {
-            program: built(),
-            supervisor: None,
-            tables: Vec::new(),
-            partitions: cores.max(1),
-        }
+        Cluster { program: built(), supervisor: None, tables: Vec::new(), partitions: cores.max(1) }
     }
 
     fn up(
@@ -150,12 +145,7 @@ impl Cluster {
                 None
             }
         };
-        Ok(Cluster {
-            program,
-            supervisor,
-            tables: Vec::new(),
-            partitions: LIST_FILES,
-        })
+        Ok(Cluster { program, supervisor, tables: Vec::new(), partitions: LIST_FILES })
     }
 
     /// Whether there is anything to ask; `false` where the programs are not built, or Redis is not
@@ -479,32 +469,19 @@ mod tests {
     fn a_list_is_dealt_into_files_and_loses_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path();
-        let paths: Vec<PathBuf> = (0..50)
-            .map(|n| PathBuf::from(format!("/x/{n}.jpg")))
-            .collect();
+        let paths: Vec<PathBuf> = (0..50).map(|n| PathBuf::from(format!("/x/{n}.jpg"))).collect();
         write_list(place, &paths).unwrap();
-        let files: Vec<_> = fs::read_dir(place)
-            .unwrap()
-            .flatten()
-            .map(|e| e.path())
-            .collect();
+        let files: Vec<_> = fs::read_dir(place).unwrap().flatten().map(|e| e.path()).collect();
         assert_eq!(files.len(), LIST_FILES);
-        let text: String = files
-            .iter()
-            .map(|file| fs::read_to_string(file).unwrap())
-            .collect();
+        let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
         assert_eq!(text.lines().count(), 50);
         assert!(text.contains(r#"{"path":"/x/49.jpg"}"#));
     }
 
     #[test]
     fn without_the_programs_every_call_answers_and_nothing_fails() {
-        let mut cluster = Cluster {
-            program: Err(NO_REDIS),
-            supervisor: None,
-            tables: Vec::new(),
-            partitions: 1,
-        };
+        let mut cluster =
+            Cluster { program: Err(NO_REDIS), supervisor: None, tables: Vec::new(), partitions: 1 };
         cluster.list("xrays", &[PathBuf::from("a.jpg")]).unwrap();
         assert!(!cluster.is_there());
         assert!(cluster.sql("SELECT 1").unwrap().rows::<(i64,)>().is_empty());
@@ -540,10 +517,6 @@ mod tests {
             ["CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '/b/x.parquet'"]
         );
         cluster.table("u", Path::new("/a/it's"));
-        assert!(
-            cluster.tables[1]
-                .1
-                .ends_with("STORED AS JSON LOCATION '/a/it''s'")
-        );
+        assert!(cluster.tables[1].1.ends_with("STORED AS JSON LOCATION '/a/it''s'"));
     }
 }

@@ -22,11 +22,7 @@ enum Kind {
 
 fn expectation(kind: Kind, fast: &str, slow: &str) -> Expectation {
     let names = [fast.to_owned(), slow.to_owned()];
-    Expectation {
-        kind,
-        names,
-        cores: 1,
-    }
+    Expectation { kind, names, cores: 1 }
 }
 
 /// `fast` is at least `factor` times faster than `slow`.
@@ -79,20 +75,14 @@ impl<T> Comparison<T> {
     pub fn judge(&self, expected: &Expectation) -> (Option<bool>, String) {
         let [fast, slow] = expected.names();
         let (Some(fast), Some(slow)) = (self.find(fast), self.find(slow)) else {
-            let missing = expected
-                .names()
-                .into_iter()
-                .filter(|name| self.find(name).is_none());
+            let missing = expected.names().into_iter().filter(|name| self.find(name).is_none());
             let missing: Vec<&str> = missing.collect();
             return (None, format!("not measured: {}", missing.join(", ")));
         };
         let (here, needed) = (cores(), expected.cores);
         if here < needed {
             let plural = if here == 1 { "" } else { "s" };
-            return (
-                None,
-                format!("it takes {needed} cores, and here is {here} core{plural}"),
-            );
+            return (None, format!("it takes {needed} cores, and here is {here} core{plural}"));
         }
         let numbers = expected.kind.numbers(fast, slow);
         let holds = match expected.kind {
@@ -105,10 +95,9 @@ impl<T> Comparison<T> {
         };
         let crowded = fast.crowded || slow.crowded;
         match holds {
-            Some(false) if crowded => (
-                None,
-                format!("other programs kept this machine busy; {numbers}"),
-            ),
+            Some(false) if crowded => {
+                (None, format!("other programs kept this machine busy; {numbers}"))
+            }
             Some(holds) => (Some(holds), numbers),
             None if fast.wall.len().min(slow.wall.len()) < 3 => {
                 (None, format!("fewer than 3 runs; {numbers}"))
@@ -186,18 +175,12 @@ mod tests {
 
     #[test]
     fn a_claim_has_three_answers() {
-        assert_eq!(
-            claim_line("a < b", Some(true), "1 and 2"),
-            "✓ a < b (1 and 2)"
-        );
+        assert_eq!(claim_line("a < b", Some(true), "1 and 2"), "✓ a < b (1 and 2)");
         assert_eq!(
             claim_line("a < b", Some(false), "2 and 1"),
             "✗ a < b (not on this machine: 2 and 1)"
         );
-        assert_eq!(
-            claim_line("a < b", None, ""),
-            "– a < b (cannot be told here)"
-        );
+        assert_eq!(claim_line("a < b", None, ""), "– a < b (cannot be told here)");
     }
 
     fn pair() -> Comparison<()> {
@@ -217,20 +200,11 @@ mod tests {
         assert_eq!(holds(alike(0.25, "fast", "slow")), Some(false));
         assert_eq!(holds(alike(1.2, "fast", "slow")), Some(true));
         let why = pair().judge(&at_least(1.0, "slow", "fast")).1;
-        assert_eq!(
-            why,
-            "2.0 times slower, asked: at least 1 times; slow 2.00 s, fast 1.00 s"
-        );
+        assert_eq!(why, "2.0 times slower, asked: at least 1 times; slow 2.00 s, fast 1.00 s");
         let why = pair().judge(&alike(0.25, "slow", "fast")).1;
-        assert_eq!(
-            why,
-            "100 % apart, asked: at most 25 %; slow 2.00 s, fast 1.00 s"
-        );
+        assert_eq!(why, "100 % apart, asked: at most 25 %; slow 2.00 s, fast 1.00 s");
         let why = pair().judge(&at_most(1.15, "fast", "fast")).1;
-        assert!(
-            why.starts_with("equally fast, asked: at most 1.15 times"),
-            "{why}"
-        );
+        assert!(why.starts_with("equally fast, asked: at most 1.15 times"), "{why}");
     }
 
     #[test]

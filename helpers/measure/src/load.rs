@@ -47,10 +47,7 @@ impl Load {
         let seconds = (self.at - before.at).as_secs_f64();
         let own = self.own - before.own;
         let others = (self.busy - before.busy) - own;
-        InUse {
-            own: own / seconds,
-            others: others.max(0.0) / seconds,
-        }
+        InUse { own: own / seconds, others: others.max(0.0) / seconds }
     }
 }
 
@@ -84,10 +81,7 @@ const TICKS: f64 = 100.0;
 pub fn cpu_of_all_processes() -> Option<f64> {
     let mut processes = HashMap::new();
     for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let pid = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
         let Some(pid) = pid else { continue };
         // One that has just ended is in its parent's account.
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
@@ -148,9 +142,7 @@ mod tests {
         let before = Load::now().unwrap();
         let spins =
             "end=$(($(date +%s%N) + 300000000)); while [ $(date +%s%N) -lt $end ]; do :; done";
-        let status = std::process::Command::new("sh")
-            .args(["-c", spins])
-            .status();
+        let status = std::process::Command::new("sh").args(["-c", spins]).status();
         assert!(status.unwrap().success());
         let after = Load::now().unwrap();
         let spent = after.own - before.own;

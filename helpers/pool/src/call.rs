@@ -166,11 +166,7 @@ impl<R: DeserializeOwned + 'static> Submitted<R> {
                 let _ = task.outcomes.send(Outcome::of_one(0, cause));
             }
         }
-        Submitted {
-            task: Arc::downgrade(&task),
-            outcomes,
-            result: PhantomData,
-        }
+        Submitted { task: Arc::downgrade(&task), outcomes, result: PhantomData }
     }
 
     /// Waits for the result (Python's `future.result()`).

@@ -53,12 +53,7 @@ pub struct Driver<'a> {
 impl<'a> Driver<'a> {
     /// Starts a worker. The error says why not.
     pub fn start(shared: &'a Shared, number: usize) -> Result<Driver<'a>, String> {
-        let mut driver = Driver {
-            shared,
-            number,
-            worker: None,
-            quick: false,
-        };
+        let mut driver = Driver { shared, number, worker: None, quick: false };
         driver.replace(Some(Worker::start(&shared.program)?));
         Ok(driver)
     }

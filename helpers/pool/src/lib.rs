@@ -148,11 +148,7 @@ impl ProcessPoolBuilder {
             return Err(PoolError::NoWorkers);
         }
         let crew = Crew::start(self, program().map_err(PoolError::NoProgram)?)?;
-        Ok(ProcessPool {
-            crew: Arc::new(crew),
-            chunk_size: 1,
-            time_limit: None,
-        })
+        Ok(ProcessPool { crew: Arc::new(crew), chunk_size: 1, time_limit: None })
     }
 }
 
@@ -168,11 +164,7 @@ impl ProcessPool {
 
     /// The same with settings.
     pub fn builder(workers: usize) -> ProcessPoolBuilder {
-        ProcessPoolBuilder {
-            workers,
-            items_per_worker: usize::MAX,
-            largest: 1 << 30,
-        }
+        ProcessPoolBuilder { workers, items_per_worker: usize::MAX, largest: 1 << 30 }
     }
 
     /// How many workers it has.
@@ -286,24 +278,20 @@ impl Crew {
             items_per_worker: settings.items_per_worker,
             largest: settings.largest,
         });
-        let mut crew = Crew {
-            shared,
-            threads: Vec::new(),
-        };
+        let mut crew = Crew { shared, threads: Vec::new() };
         let (failed, failures) = channel();
         for number in 0..settings.workers {
             let (shared, failed) = (crew.shared.clone(), failed.clone());
-            let thread = std::thread::Builder::new()
-                .name(format!("pool worker {number}"))
-                .spawn(move || match Driver::start(&shared, number) {
+            let thread = std::thread::Builder::new().name(format!("pool worker {number}")).spawn(
+                move || match Driver::start(&shared, number) {
                     Ok(driver) => {
                         drop(failed);
                         driver.run();
                     }
                     Err(why) => drop(failed.send(why)),
-                });
-            crew.threads
-                .push(thread.map_err(|e| PoolError::NoProcess(e.to_string()))?);
+                },
+            );
+            crew.threads.push(thread.map_err(|e| PoolError::NoProcess(e.to_string()))?);
         }
         drop(failed);
         // Ends when each has started, or one has not.

@@ -81,10 +81,7 @@ mod elf {
 
     /// What is loaded at an address. `None` where no object is, or where the system does not tell.
     pub fn mapped_at(address: *const c_void) -> Option<Mapped> {
-        let mut search = Search {
-            address: address as usize,
-            found: None,
-        };
+        let mut search = Search { address: address as usize, found: None };
         let data: *mut Search = &mut search;
         // SAFETY: `look_at` takes what dl_iterate_phdr gives it, and `data` is a valid Search that
         // nobody else uses until the call returns.
@@ -145,16 +142,12 @@ mod elf {
             .filter(|note| constant().any(|whole| holds(&whole, note.start, note.length)))
             .find_map(|note| build_id(bytes(note)))
             .unwrap_or_else(|| {
-                remembered((base, info.dlpi_subs), || {
-                    checksum(constant().map(bytes)).to_vec()
-                })
+                remembered((base, info.dlpi_subs), || checksum(constant().map(bytes)).to_vec())
             });
         let name = match info.dlpi_name.is_null() {
             true => Vec::new(),
             // SAFETY: a C string of the loader's, which lives as long as the object is loaded.
-            false => unsafe { CStr::from_ptr(info.dlpi_name) }
-                .to_bytes()
-                .to_vec(),
+            false => unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes().to_vec(),
         };
         search.found = Some(Mapped { name, base, build });
         1
@@ -273,15 +266,9 @@ mod mach {
         let name = match header.file_type {
             EXECUTABLE => Vec::new(),
             // SAFETY: dladdr gave a C string that lives as long as the object is loaded.
-            _ => unsafe { CStr::from_ptr(info.dli_fname) }
-                .to_bytes()
-                .to_vec(),
+            _ => unsafe { CStr::from_ptr(info.dli_fname) }.to_bytes().to_vec(),
         };
-        Some(Mapped {
-            name,
-            base: info.dli_fbase as usize,
-            build: uuid(commands)?,
-        })
+        Some(Mapped { name, base: info.dli_fbase as usize, build: uuid(commands)? })
     }
 
     /// The content of the command that holds the linker's UUID. A command is its kind, its whole
@@ -359,10 +346,7 @@ mod tests {
         let id = note(3, b"GNU\0", b"12345678");
         let others = [note(1, b"GNU\0", b"abcde"), note(3, b"Go\0\0\0", b"x")].concat();
         assert_eq!(elf::build_id(&id).unwrap(), b"12345678");
-        assert_eq!(
-            elf::build_id(&[&others[..], &id].concat()).unwrap(),
-            b"12345678"
-        );
+        assert_eq!(elf::build_id(&[&others[..], &id].concat()).unwrap(), b"12345678");
         assert_eq!(elf::build_id(&others), None);
         assert_eq!(elf::build_id(&[0xff; 40]), None, "absurd lengths");
         for length in 0..id.len() {

@@ -74,11 +74,7 @@ fn take_input() -> Result<UnixStream> {
 /// the system closes it however the notebook ends.
 fn end_with(socket: RawFd) -> Result<()> {
     let watch = move || {
-        let mut watched = libc::pollfd {
-            fd: socket,
-            events: 0,
-            revents: 0,
-        };
+        let mut watched = libc::pollfd { fd: socket, events: 0, revents: 0 };
         loop {
             // SAFETY: `watched` is one valid pollfd, and the socket stays open.
             let found = unsafe { libc::poll(&mut watched, 1, -1) };

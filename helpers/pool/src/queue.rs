@@ -52,13 +52,7 @@ impl Job {
     pub fn new(task: &Arc<Task>, first: usize) -> Job {
         let mut frame = Vec::new();
         wire::begin(&mut frame);
-        Job {
-            task: task.clone(),
-            first,
-            count: 0,
-            frame,
-            tried: false,
-        }
+        Job { task: task.clone(), first, count: 0, frame, tried: false }
     }
 
     /// Adds an item, unless it cannot be encoded.
@@ -98,13 +92,7 @@ impl Job {
 impl Outcome {
     /// That of an item which did not come so far.
     pub fn of_one(index: usize, cause: Cause) -> Outcome {
-        Outcome {
-            first: index,
-            count: 1,
-            pid: None,
-            answers: Err(cause),
-            bytes: 0,
-        }
+        Outcome { first: index, count: 1, pid: None, answers: Err(cause), bytes: 0 }
     }
 
     /// The results, each with the number of its item.
@@ -119,10 +107,7 @@ impl Outcome {
                 Ok(_) => wire::take_answer(&mut answers),
                 Err(cause) => Err(cause.clone()),
             };
-            (
-                index,
-                result.map_err(|cause| ItemError { index, pid, cause }),
-            )
+            (index, result.map_err(|cause| ItemError { index, pid, cause }))
         };
         (self.first..self.first + self.count).map(result).collect()
     }

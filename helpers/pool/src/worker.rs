@@ -88,11 +88,7 @@ impl Worker {
             socket,
             frames: Frames::default(),
             function: None,
-            output: Output {
-                pid,
-                stream: output,
-                line: Vec::new(),
-            },
+            output: Output { pid, stream: output, line: Vec::new() },
             ended: false,
             closed: None,
         })

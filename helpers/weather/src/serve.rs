@@ -48,9 +48,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// Serves until the input ends.
 pub fn serve() -> Result<ExitCode> {
     allow_files(FILES);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(async { listen() })?;
     let port = listener.local_addr()?.port();
     let server = Arc::new(Server::new(ServerSettings::default()));

@@ -15,14 +15,8 @@ use std::process::ExitCode;
 
 /// What stays in `target/workbook` with the environment: its stamps, the kernel program's settings
 /// and the locks, one of which is held here.
-const OF_THE_ENVIRONMENT: [&str; 6] = [
-    "evcxr",
-    "stamps",
-    locks::SETUP,
-    locks::CLUSTER,
-    locks::COMPARE,
-    locks::OPEN,
-];
+const OF_THE_ENVIRONMENT: [&str; 6] =
+    ["evcxr", "stamps", locks::SETUP, locks::CLUSTER, locks::COMPARE, locks::OPEN];
 
 /// Removes what the workbook made: everything, or all but the Python environment and the kernel
 /// program. Notebooks are not touched, nor an environment that the workbook did not make.
@@ -57,18 +51,9 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
 /// All locks, so that nothing starts while folders go; or who is at work.
 fn hold(layout: &Layout) -> Result<Vec<File>> {
     let holders = [
-        (
-            locks::SETUP,
-            "`cargo workbook` is setting up; wait for it or end it",
-        ),
-        (
-            locks::CLUSTER,
-            "`cargo workbook setup --cluster` is building; wait for it or end it",
-        ),
-        (
-            locks::COMPARE,
-            "`cargo workbook compare` is installing; wait for it or end it",
-        ),
+        (locks::SETUP, "`cargo workbook` is setting up; wait for it or end it"),
+        (locks::CLUSTER, "`cargo workbook setup --cluster` is building; wait for it or end it"),
+        (locks::COMPARE, "`cargo workbook compare` is installing; wait for it or end it"),
         (
             locks::OPEN,
             "JupyterLab or another `cargo workbook` is open; stop it with Ctrl-C in its terminal",
@@ -117,10 +102,7 @@ fn all_but_the_environment(layout: &Layout) -> Result<u64> {
     for stamp in all_but(&layout.stamps(), &["python", "kernel", "making"])? {
         fs::remove_file(stamp)?;
     }
-    println!(
-        "kept {} and the kernel program in it",
-        layout.venv().display()
-    );
+    println!("kept {} and the kernel program in it", layout.venv().display());
     Ok(freed)
 }
 
@@ -130,9 +112,8 @@ fn all_but(folder: &Path, kept: &[&str]) -> io::Result<Vec<PathBuf>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read?.collect::<io::Result<Vec<_>>>()?,
     };
-    let others = entries
-        .into_iter()
-        .filter(|entry| !kept.iter().any(|name| entry.file_name() == *name));
+    let others =
+        entries.into_iter().filter(|entry| !kept.iter().any(|name| entry.file_name() == *name));
     Ok(others.map(|entry| entry.path()).collect())
 }
 
@@ -163,9 +144,7 @@ mod tests {
 
     fn scratch() -> (tempfile::TempDir, Layout) {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            root: folder.path().to_owned(),
-        };
+        let layout = Layout { root: folder.path().to_owned() };
         for made in [
             layout.venv(),
             layout.seed(),
@@ -240,10 +219,7 @@ mod tests {
             let held = locks::share(&layout, lock).unwrap();
             for keep in [true, false] {
                 let error = clean(&layout, keep).unwrap_err().to_string();
-                assert!(
-                    error.contains(who) && error.contains("run this again"),
-                    "{error}"
-                );
+                assert!(error.contains(who) && error.contains("run this again"), "{error}");
             }
             assert!(layout.seed().exists() && layout.venv().exists());
             drop(held);

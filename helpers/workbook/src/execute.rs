@@ -55,9 +55,7 @@ pub struct Report {
 impl Report {
     /// The cells that have failed.
     pub fn failures(&self) -> impl Iterator<Item = (&Execution, &Cause)> {
-        self.cells
-            .iter()
-            .filter_map(|(cell, cause)| cause.as_ref().map(|cause| (cell, cause)))
+        self.cells.iter().filter_map(|(cell, cause)| cause.as_ref().map(|cause| (cell, cause)))
     }
 
     /// What was left out and what mends it, a line for each reason, with the cells in question.
@@ -141,11 +139,7 @@ pub fn execute(
     // On Ctrl-C Python shuts the kernel down; wait for that.
     child::pass_signals(&child, libc::SIGINT, libc::SIGTERM);
     let live = ui::spinner();
-    let mut report = Report {
-        ready: 0.0,
-        cells: Vec::new(),
-        count: 0,
-    };
+    let mut report = Report { ready: 0.0, cells: Vec::new(), count: 0 };
     let mut ended = false;
     let mut no_kernel = None;
     let stdout = child.stdout.take().context("Python has no output")?;
@@ -156,11 +150,7 @@ pub fn execute(
         match event {
             Event::Ready { seconds } => report.ready = seconds,
             Event::NoKernel { reason } => no_kernel = Some(reason),
-            Event::Start {
-                number,
-                count,
-                first_line,
-            } => {
+            Event::Start { number, count, first_line } => {
                 report.count = count;
                 live.set_message(format!("cell {number} of {count}: {first_line}"));
             }

@@ -30,11 +30,8 @@ const COPY: &str = "project";
 pub const FOLDER_VARIABLE: &str = "WORKBOOK_KERNEL_FOLDER";
 
 /// Where the system's loader looks for libraries first; on macOS, last.
-const LIBRARY_PATH: &str = if cfg!(target_os = "macos") {
-    "DYLD_FALLBACK_LIBRARY_PATH"
-} else {
-    "LD_LIBRARY_PATH"
-};
+const LIBRARY_PATH: &str =
+    if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
 
 /// Begins the line in which a kernel that failed says why, for whoever started it.
 pub const LAST_WORDS: &str = "workbook kernel: ";
@@ -55,9 +52,7 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     let _open = locks::share(layout, locks::OPEN)?;
     layout.make_compiled()?;
     sweep(layout)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let name = format!("{}-{}", std::process::id(), now.as_nanos());
     let home = Locked::make(&layout.kernels(), &name)?;
     let folder = match std::env::var_os(FOLDER_VARIABLE) {

@@ -33,10 +33,7 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
     let log_file = layout.made().join("jupyter.log");
     let log = File::create(&log_file)?;
     let configuration = layout.made().join("jupyter-config");
-    configure(
-        &configuration,
-        &settings(&layout.notebooks(), &first, &token()?),
-    )?;
+    configure(&configuration, &settings(&layout.notebooks(), &first, &token()?))?;
     let mut command = environment.command();
     command
         // Not its program in `bin`: that one's first line cannot name every folder.
@@ -230,10 +227,7 @@ mod tests {
                 let mode = fs::metadata(&file).unwrap().permissions().mode();
                 assert_eq!(mode & 0o777, 0o600);
                 let written: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-                assert_eq!(
-                    written["ServerApp"]["root_dir"],
-                    notebooks.to_str().unwrap()
-                );
+                assert_eq!(written["ServerApp"]["root_dir"], notebooks.to_str().unwrap());
                 assert_eq!(written["ServerApp"]["ip"], "127.0.0.1");
                 assert_eq!(written["IdentityProvider"]["token"], token);
             }

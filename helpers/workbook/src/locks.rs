@@ -59,17 +59,11 @@ fn attempt(
     let open = || {
         fs::create_dir_all(layout.made())?;
         // Never truncated: on some network file systems a lock needs a file that can be written.
-        File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
+        File::options().read(true).write(true).create(true).truncate(false).open(&path)
     };
     // `clean` may take the folder away between the two steps.
-    let file = open()
-        .or_else(|_| open())
-        .with_context(|| format!("{} cannot be made", path.display()))?;
+    let file =
+        open().or_else(|_| open()).with_context(|| format!("{} cannot be made", path.display()))?;
     match lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
@@ -89,9 +83,7 @@ mod tests {
 
     fn scratch() -> (tempfile::TempDir, Layout) {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            root: folder.path().to_owned(),
-        };
+        let layout = Layout { root: folder.path().to_owned() };
         (folder, layout)
     }
 

@@ -86,10 +86,7 @@ struct Source {
 
 impl Source {
     fn new(file: File) -> Self {
-        Source {
-            file: Some(file),
-            open: Vec::new(),
-        }
+        Source { file: Some(file), open: Vec::new() }
     }
 
     /// Reads what is there now, but not for ever, should it come faster than it can be passed on.
@@ -184,9 +181,10 @@ impl Outlet<'_> {
             events: libc::POLLIN,
             revents: 0,
         });
-        let limit = self.cell.patience().map_or(-1, |left| {
-            i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1)
-        });
+        let limit = self
+            .cell
+            .patience()
+            .map_or(-1, |left| i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1));
         // SAFETY: the pointer and the length are those of a living array.
         let ready = unsafe { libc::poll(waited.as_mut_ptr(), waited.len() as libc::nfds_t, limit) };
         if ready < 0 {
@@ -310,12 +308,7 @@ struct Cell {
 
 impl Cell {
     fn new(mark: String) -> Self {
-        Cell {
-            mark,
-            displays: Displays::default(),
-            display: None,
-            ending: None,
-        }
+        Cell { mark, displays: Displays::default(), display: None, ending: None }
     }
 
     /// How long the end of the cell can still wait; `None` if it is not ending.
@@ -426,10 +419,7 @@ mod tests {
             told(&["one", "", "EVCXR_EXECUTION_COMPLETE", "open<mark>"]),
             ["one", "", "?", "open", words::DONE]
         );
-        assert_eq!(
-            told(&["openEVCXR_EXECUTION_COMPLETE", "<mark>"]),
-            ["open", "?", words::DONE]
-        );
+        assert_eq!(told(&["openEVCXR_EXECUTION_COMPLETE", "<mark>"]), ["open", "?", words::DONE]);
     }
 
     #[test]
@@ -485,12 +475,8 @@ mod tests {
 
     #[test]
     fn a_display_without_an_end_ends_with_its_cell() {
-        let told = told(&[
-            "EVCXR_BEGIN_CONTENT text/plain",
-            "x",
-            "EVCXR_EXECUTION_COMPLETE",
-            "<mark>",
-        ]);
+        let told =
+            told(&["EVCXR_BEGIN_CONTENT text/plain", "x", "EVCXR_EXECUTION_COMPLETE", "<mark>"]);
         assert_eq!(told.last().unwrap(), words::DONE);
         assert!(told.contains(&"EVCXR_END_CONTENT".to_owned()));
     }

@@ -105,17 +105,11 @@ fn start_and_compile_times(report: &Report) -> String {
     let Some((first, _)) = report.cells.first() else {
         return "no code cells".to_owned();
     };
-    let mut later: Vec<f64> = report
-        .cells
-        .iter()
-        .skip(1)
-        .filter_map(|(cell, _)| cell.compiled)
-        .collect();
+    let mut later: Vec<f64> =
+        report.cells.iter().skip(1).filter_map(|(cell, _)| cell.compiled).collect();
     later.sort_by(f64::total_cmp);
-    let mut text = format!(
-        "kernel start to the end of the first cell: {:.1} s",
-        report.ready + first.seconds
-    );
+    let mut text =
+        format!("kernel start to the end of the first cell: {:.1} s", report.ready + first.seconds);
     if let (Some(median), Some(slowest)) = (later.get(later.len() / 2), later.last()) {
         text += &format!("; later cells compile in {median:.1} s (median), {slowest:.1} s at most");
     }

@@ -94,10 +94,7 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
 fn stat(path: &Path) -> Result<(u64, u128)> {
     let metadata =
         fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let changed = metadata
-        .modified()?
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok((metadata.len(), changed.as_nanos()))
 }
 
@@ -114,15 +111,8 @@ pub fn build(
     old: &str,
 ) -> Result<()> {
     let renewal = layout.seed().exists() && key.renews(old);
-    let expectation = if renewal {
-        "only what changed"
-    } else {
-        "one to three minutes, once"
-    };
-    let step = Step::begin(
-        "the notebooks' dependencies, compiled for the kernel",
-        expectation,
-    );
+    let expectation = if renewal { "only what changed" } else { "one to three minutes, once" };
+    let step = Step::begin("the notebooks' dependencies, compiled for the kernel", expectation);
     let building = layout.compiled().join("seed-building");
     layout.make_compiled()?;
     // A seed that was being built for something else is of no use either.

@@ -30,14 +30,7 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     if !environment.conda {
         let packages = environment::requirements(layout)?;
         let what = "Python packages, JupyterLab among them";
-        environment::install(
-            layout,
-            &environment,
-            "python",
-            "jupyter-lab",
-            what,
-            &packages,
-        )?;
+        environment::install(layout, &environment, "python", "jupyter-lab", what, &packages)?;
         kernel_program(layout, &environment, &toolchain)?;
     }
     kernelspec(layout, &environment)?;
@@ -116,9 +109,7 @@ pub fn build_with(
     what: &str,
 ) -> Result<PathBuf> {
     let profiles = settle_build(&mut cargo, toolchain, &layout.root, target);
-    cargo
-        .env("CARGO_TERM_PROGRESS_WHEN", "always")
-        .env("CARGO_TERM_PROGRESS_WIDTH", "100");
+    cargo.env("CARGO_TERM_PROGRESS_WHEN", "always").env("CARGO_TERM_PROGRESS_WIDTH", "100");
     follow(cargo, |line| match cargo_progress(line) {
         Some((done, total)) => step.progress(done, total),
         None => step.say(line.trim()),
@@ -160,10 +151,7 @@ fn kernelspec(layout: &Layout, environment: &Environment) -> Result<()> {
         "metadata": { "workbook": layout.root },
     });
     let folder = environment.kernelspec();
-    write_if_new(
-        &folder.join("kernel.json"),
-        &serde_json::to_string_pretty(&spec)?,
-    )
+    write_if_new(&folder.join("kernel.json"), &serde_json::to_string_pretty(&spec)?)
 }
 
 /// JupyterLab's and the kernel's settings: no question about news, no check for updates.
@@ -176,10 +164,7 @@ fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
         },
     });
     let folder = environment.prefix.join("share/jupyter/lab/settings");
-    write_if_new(
-        &folder.join("overrides.json"),
-        &serde_json::to_string_pretty(&overrides)?,
-    )?;
+    write_if_new(&folder.join("overrides.json"), &serde_json::to_string_pretty(&overrides)?)?;
     // Empty: the reader's own settings for evcxr may add dependencies, and then nothing is warm.
     fs::create_dir_all(layout.evcxr_config())?;
     Ok(())

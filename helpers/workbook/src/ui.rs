@@ -18,11 +18,7 @@ impl Step {
     /// Announces a step. `expectation` says how long it may take.
     pub fn begin(name: &str, expectation: &str) -> Self {
         eprintln!("→ {name} ({expectation})");
-        Step {
-            name: name.to_owned(),
-            start: Instant::now(),
-            bar: spinner(),
-        }
+        Step { name: name.to_owned(), start: Instant::now(), bar: spinner() }
     }
 
     /// What is happening now.
@@ -45,11 +41,7 @@ impl Step {
     /// The step succeeded.
     pub fn end(self) {
         self.bar.finish_and_clear();
-        eprintln!(
-            "✓ {} ({:.0} s)",
-            self.name,
-            self.start.elapsed().as_secs_f64()
-        );
+        eprintln!("✓ {} ({:.0} s)", self.name, self.start.elapsed().as_secs_f64());
     }
 }
 

@@ -176,20 +176,14 @@ mod tests {
     fn a_panic_is_a_failure_although_the_status_is_ok() {
         let mut cell = cell();
         cell.stderr = "\nthread '<unnamed>' (7) panicked at src/lib.rs:3:5:\nindex out of bounds\nstack backtrace:\n".into();
-        assert_eq!(
-            judge(&cell),
-            Some(Cause::Panicked("index out of bounds".into()))
-        );
+        assert_eq!(judge(&cell), Some(Cause::Panicked("index out of bounds".into())));
     }
 
     #[test]
     fn words_on_stderr_need_the_tag() {
         let mut cell = cell();
         cell.stderr = "Error: no such file\n".into();
-        assert_eq!(
-            judge(&cell),
-            Some(Cause::StandardError("Error: no such file".into()))
-        );
+        assert_eq!(judge(&cell), Some(Cause::StandardError("Error: no such file".into())));
         cell.tags = vec!["allow-stderr".into()];
         assert_eq!(judge(&cell), None);
     }
@@ -208,10 +202,7 @@ mod tests {
         let mut cell = cell();
         cell.status = Status::Error;
         cell.detail = "Error: \u{1b}[31mmismatched types\u{1b}[0m".into();
-        assert_eq!(
-            judge(&cell),
-            Some(Cause::DoesNotCompile("mismatched types".into()))
-        );
+        assert_eq!(judge(&cell), Some(Cause::DoesNotCompile("mismatched types".into())));
         cell.detail = "Error: Child process terminated with status: signal: 6".into();
         assert!(matches!(judge(&cell), Some(Cause::ProcessEnded(_))));
     }

@@ -126,10 +126,8 @@ impl Results {
     /// none is, the fastest.
     fn fastest_near<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
         let time = |name: &str| self.variant(name, 1).map(|v| median(&v.seconds));
-        let mut there: Vec<(&str, f64)> = names
-            .iter()
-            .filter_map(|&name| Some((name, time(name)?)))
-            .collect();
+        let mut there: Vec<(&str, f64)> =
+            names.iter().filter_map(|&name| Some((name, time(name)?))).collect();
         let near = |name: &str| {
             let difference = self.variant(name, 1).and_then(|v| self.difference(v));
             difference.is_some_and(|d| d.mean <= NEAR)
@@ -204,10 +202,8 @@ impl Results {
             let name = &variant.name;
             let difference = self.difference(variant);
             let (mean, worst) = difference.as_ref().map(|d| (d.mean, d.worst)).unzip();
-            let (pillow, by_cpu) = (
-                self.times(variant, PILLOW),
-                self.times_by_cpu(variant, PILLOW),
-            );
+            let (pillow, by_cpu) =
+                (self.times(variant, PILLOW), self.times_by_cpu(variant, PILLOW));
             let failed = variant.thumbnails.iter().filter(|t| t.is_none()).count();
             let unlike = self.unlike_one_core(variant);
             let mut row = vec![name.clone(), variant.cores.to_string()];
@@ -261,11 +257,7 @@ fn difference(reference: &Thumbnails, made: &Thumbnails) -> Option<Difference> {
         .collect();
     let &(worst_file, worst) = each.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let mean = each.iter().map(|(_, difference)| difference).sum::<f64>() / each.len() as f64;
-    Some(Difference {
-        mean,
-        worst,
-        worst_file,
-    })
+    Some(Difference { mean, worst, worst_file })
 }
 
 #[cfg(test)]
@@ -331,15 +323,9 @@ mod tests {
         };
         use State::{CannotTell, Met, NotMet};
         // libvips is faster than draft, but too far off to count.
-        assert_eq!(
-            states(&all(100, 0.5)),
-            [Met, Met, Met, Met, NotMet, Met, CannotTell]
-        );
+        assert_eq!(states(&all(100, 0.5)), [Met, Met, Met, Met, NotMet, Met, CannotTell]);
         // The same speed with other pixels; a scaled way that is too slow.
-        assert_eq!(
-            states(&all(101, 0.6)),
-            [NotMet, NotMet, NotMet, Met, NotMet, Met, CannotTell]
-        );
+        assert_eq!(states(&all(101, 0.6)), [NotMet, NotMet, NotMet, Met, NotMet, Met, CannotTell]);
         let text = all(100, 0.5).report().to_string();
         assert!(text.contains("at least 1.1 times Pillow, draft"), "{text}");
         assert!(text.contains("OpenCV, reduced itself is 2.00 levels off"));
@@ -372,10 +358,7 @@ mod tests {
         assert_eq!(state(1.01, 100), State::NotMet);
         assert_eq!(state(0.95, 101), State::NotMet);
         let text = with(0.95, 101).report().to_string();
-        assert!(
-            text.contains("ProcessPool: 2 thumbnail(s) differ"),
-            "{text}"
-        );
+        assert!(text.contains("ProcessPool: 2 thumbnail(s) differ"), "{text}");
     }
 
     #[test]

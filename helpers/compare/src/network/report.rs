@@ -108,15 +108,7 @@ impl Results {
     }
 
     pub fn report(self) -> Report {
-        let heads = [
-            "",
-            "in flight",
-            "median",
-            "fastest",
-            "slowest",
-            "of ideal",
-            "× one",
-        ];
+        let heads = ["", "in flight", "median", "fastest", "slowest", "of ideal", "× one"];
         let (mut rows, mut variants) = (Vec::new(), Vec::new());
         for (place, task) in self.tasks.iter().enumerate() {
             rows.push(vec![task.title.clone()]);
@@ -161,10 +153,7 @@ mod tests {
     use crate::session::tests::session;
 
     fn variant(name: &str, task: usize, in_flight: usize, seconds: &[f64]) -> Variant {
-        Variant {
-            seconds: seconds.to_vec(),
-            ..Variant::new(name, task, in_flight, "")
-        }
+        Variant { seconds: seconds.to_vec(), ..Variant::new(name, task, in_flight, "") }
     }
 
     fn report(threads: f64, tokio: f64, small: f64, aiohttp: Option<f64>) -> Results {
@@ -214,10 +203,7 @@ mod tests {
             let mut lines = text.lines().filter(|line| line.starts_with(start));
             lines.next().unwrap().to_owned()
         };
-        assert!(
-            line("  Rust, 40 threads").ends_with("0.75  25.00"),
-            "{text}"
-        );
+        assert!(line("  Rust, 40 threads").ends_with("0.75  25.00"), "{text}");
         assert!(line("  Python, aiohttp").ends_with("0.50      –"), "{text}");
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!(json["variants"].as_array().unwrap().len(), 5);

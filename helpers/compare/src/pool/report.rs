@@ -27,11 +27,7 @@ pub struct Variant {
 
 impl Variant {
     pub fn new(name: &str, version: &str) -> Self {
-        Variant {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            seconds: Default::default(),
-        }
+        Variant { name: name.to_owned(), version: version.to_owned(), seconds: Default::default() }
     }
 
     fn seconds(&self, task: &Task) -> &[f64] {
@@ -129,11 +125,7 @@ mod tests {
     }
 
     fn report(variants: Vec<Variant>) -> Results {
-        Results {
-            session: session(None),
-            workers: 2,
-            variants,
-        }
+        Results { session: session(None), workers: 2, variants }
     }
 
     fn states(report: &Results) -> Vec<State> {
@@ -154,11 +146,8 @@ mod tests {
 
     #[test]
     fn the_table_has_every_task_and_every_pool() {
-        let report = report(vec![
-            variant(PYTHON, 9e-3, 150e-6),
-            variant(OURS, 3e-3, 5e-6),
-        ])
-        .report();
+        let report =
+            report(vec![variant(PYTHON, 9e-3, 150e-6), variant(OURS, 3e-3, 5e-6)]).report();
         let text = report.to_string();
         for task in &TASKS {
             assert_eq!(text.matches(&format!("\n{}\n", task.title)).count(), 1);

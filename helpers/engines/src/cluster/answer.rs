@@ -173,10 +173,7 @@ enum State {
 
 impl Report {
     pub(super) fn absent(why: &'static str) -> Self {
-        Report {
-            members: Vec::new(),
-            absent: why,
-        }
+        Report { members: Vec::new(), absent: why }
     }
 
     /// The names of all processes; none where the cluster's programs are not built.
@@ -204,11 +201,7 @@ impl fmt::Debug for Report {
                 State::Running => "running",
                 State::Ended(how) => how,
             };
-            lines.push(
-                [&member.name, &member.pid.to_string(), state]
-                    .map(str::to_owned)
-                    .to_vec(),
-            );
+            lines.push([&member.name, &member.pid.to_string(), state].map(str::to_owned).to_vec());
         }
         f.write_str(aligned(&lines).trim_end())
     }
@@ -235,16 +228,8 @@ pub struct TaskCounts {
 
 impl fmt::Display for TaskCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TaskCounts {
-            waiting,
-            running,
-            done,
-            failed,
-        } = self;
-        write!(
-            f,
-            "{waiting} waiting, {running} running, {done} done, {failed} failed"
-        )
+        let TaskCounts { waiting, running, done, failed } = self;
+        write!(f, "{waiting} waiting, {running} running, {done} done, {failed} failed")
     }
 }
 
@@ -308,10 +293,7 @@ mod tests {
         assert_eq!(rows[0].1, 1.5);
         assert_eq!(answer.bytes("image"), [vec![0, 255], vec![]]);
         assert_eq!(answer.timing("x").unwrap().median(), 0.5);
-        assert_eq!(
-            format!("{answer:?}"),
-            "name  mean  image\na     1.5   00ff\nb     2\n2 rows"
-        );
+        assert_eq!(format!("{answer:?}"), "name  mean  image\na     1.5   00ff\nb     2\n2 rows");
     }
 
     #[test]
@@ -329,10 +311,7 @@ mod tests {
             { "name": "redis", "pid": 8, "state": "ended by signal 9" },
         ]}))
         .unwrap();
-        assert_eq!(
-            (report.pid("executor-1"), report.pid("redis")),
-            (Some(7), None)
-        );
+        assert_eq!((report.pid("executor-1"), report.pid("redis")), (Some(7), None));
         assert_eq!(
             report.to_string(),
             "process     number  state\nexecutor-1  7       running\nredis       8       ended by signal 9"

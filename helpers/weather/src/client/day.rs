@@ -57,10 +57,7 @@ impl Day {
     pub fn line(&self, station: &str) -> Option<Vec<(f64, f64)>> {
         let is_it = |s: &Station| s.id == station || s.name == station;
         let index = self.stations.iter().position(is_it)?;
-        let of_it = self
-            .readings
-            .iter()
-            .filter(|reading| usize::from(reading.station) == index);
+        let of_it = self.readings.iter().filter(|reading| usize::from(reading.station) == index);
         let point = |r: &Reading| (f64::from(r.minute) / 60.0, r.celsius);
         Some(of_it.map(point).collect())
     }
@@ -78,10 +75,10 @@ impl Day {
                 }) as u16
             })
             .collect();
-        let readings = page.readings.into_iter().map(|reading| Reading {
-            station: places[usize::from(reading.station)],
-            ..reading
-        });
+        let readings = page
+            .readings
+            .into_iter()
+            .map(|reading| Reading { station: places[usize::from(reading.station)], ..reading });
         self.readings.extend(readings);
         // Pages come in the order of time as a rule, and then this costs nothing.
         self.readings.sort_by_key(|reading| reading.minute);

@@ -164,11 +164,7 @@ fn stamp_of(place: &Path, rows: u64) -> PathBuf {
 fn kept(place: &Path, rows: u64) -> Option<Stamp> {
     let stamp: Stamp = serde_json::from_slice(&fs::read(stamp_of(place, rows)).ok()?).ok()?;
     let folder = place.join(rows.to_string());
-    let length = |part| {
-        file(&folder, part)
-            .metadata()
-            .map_or(0, |about| about.len())
-    };
+    let length = |part| file(&folder, part).metadata().map_or(0, |about| about.len());
     let lengths: Vec<u64> = (0..FILES).map(length).collect();
     (stamp.bytes == lengths).then_some(stamp)
 }
@@ -183,14 +179,8 @@ fn make(place: &Path, rows: u64) -> io::Result<Stamp> {
     if let Some(stamp) = kept(place, rows) {
         return Ok(stamp);
     }
-    let (folder, aside) = (
-        place.join(rows.to_string()),
-        place.join(format!("{rows}.part")),
-    );
-    println!(
-        "writing {rows} weather readings, once, in {}",
-        shown(&folder)
-    );
+    let (folder, aside) = (place.join(rows.to_string()), place.join(format!("{rows}.part")));
+    println!("writing {rows} weather readings, once, in {}", shown(&folder));
     let made = write_files(&aside, rows).and_then(|stamp| {
         remove(&folder)?;
         fs::rename(&aside, &folder)?;
@@ -253,12 +243,8 @@ impl Weather {
         let day = |(day, date): (u64, String)| Day {
             date,
             warmer: draw([day, 0, 1], -8..9),
-            shower: (draw([day, 0, 2], 0..10) < 4).then(|| {
-                (
-                    draw([day, 0, 3], 150..205) as u64,
-                    draw([day, 0, 4], 20..46),
-                )
-            }),
+            shower: (draw([day, 0, 2], 0..10) < 4)
+                .then(|| (draw([day, 0, 3], 150..205) as u64, draw([day, 0, 4], 20..46))),
         };
         let curve = |time: u64| {
             // Coolest at half past six, warmest at two in the afternoon.
@@ -270,10 +256,7 @@ impl Weather {
             (30.0 * part).round() as i64
         };
         Weather {
-            days: (0..count)
-                .zip(dates(FIRST_DAY, count as usize))
-                .map(day)
-                .collect(),
+            days: (0..count).zip(dates(FIRST_DAY, count as usize)).map(day).collect(),
             curve: (0..TIMES_A_DAY).map(curve).collect(),
         }
     }
@@ -346,9 +329,7 @@ mod tests {
     fn everything_in(folder: &Path) -> BTreeSet<String> {
         let entries = fs::read_dir(folder).unwrap();
         let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
-        entries
-            .map(|entry| name(entry).into_string().unwrap())
-            .collect()
+        entries.map(|entry| name(entry).into_string().unwrap()).collect()
     }
 
     #[test]
@@ -356,10 +337,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let set = readings_in(folder.path(), 20_000).unwrap();
         let text = text(&set);
-        let lines: Vec<Line> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines: Vec<Line> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len() as u64, set.rows());
         assert_eq!(text.len() as u64, set.bytes());
         assert!((19_000..20_000).contains(&lines.len()), "{}", lines.len());
@@ -382,11 +361,7 @@ mod tests {
         assert!(names.first().unwrap() == "part-00.jsonl" && names.contains("part-15.jsonl"));
         for file in set.files() {
             let share = file.metadata().unwrap().len() as f64 / set.bytes() as f64;
-            assert!(
-                (0.05..0.075).contains(&share),
-                "{}: {share}",
-                file.display()
-            );
+            assert!((0.05..0.075).contains(&share), "{}: {share}", file.display());
         }
     }
 
@@ -417,10 +392,7 @@ mod tests {
         fs::create_dir(folder.path().join("2000.part")).unwrap();
         assert_eq!(text(&make()), whole);
         let left = everything_in(folder.path());
-        assert_eq!(
-            left.iter().collect::<Vec<_>>(),
-            [".lock", "2000", "2000.json"]
-        );
+        assert_eq!(left.iter().collect::<Vec<_>>(), [".lock", "2000", "2000.json"]);
     }
 
     #[test]
@@ -451,10 +423,7 @@ mod tests {
         let error = readings_in(folder.path(), 2_000).unwrap_err();
         assert_eq!(error.place, folder.path());
         assert!(error.to_string().contains("about 1 MB"), "{error}");
-        assert!(
-            error.to_string().contains("cargo workbook clean"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("cargo workbook clean"), "{error}");
         let left = everything_in(folder.path());
         assert_eq!(left.iter().collect::<Vec<_>>(), [".lock", "2000"]);
     }

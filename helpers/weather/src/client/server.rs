@@ -62,18 +62,12 @@ impl WeatherServer {
             .stderr(Stdio::null())
             .spawn()
             .map_err(WeatherError::NotStarted)?;
-        let (orders, replies) = child
-            .stdin
-            .take()
-            .zip(child.stdout.take())
-            .expect("both are piped");
+        let (orders, replies) =
+            child.stdin.take().zip(child.stdout.take()).expect("both are piped");
         let mut server = WeatherServer {
             child,
             port: 0,
-            pipes: Mutex::new(Pipes {
-                orders,
-                replies: BufReader::new(replies),
-            }),
+            pipes: Mutex::new(Pipes { orders, replies: BufReader::new(replies) }),
         };
         let begun = server.ask(&Request::Change(settings));
         server.port = begun.map_err(WeatherError::NotStarted)?.port;
