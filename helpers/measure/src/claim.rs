@@ -111,18 +111,16 @@ impl Kind {
     /// How the medians compare, what was asked, and both medians, in the order asked.
     fn numbers(self, fast: &Timing, slow: &Timing) -> String {
         let (a, b) = (fast.median(), slow.median());
+        let faster =
+            |bound, factor| format!("{}, asked: {bound} {} times", times(b / a), short(factor));
         let found = match self {
+            Kind::AtLeast(factor) => faster("at least", factor),
+            Kind::AtMost(factor) => faster("at most", factor),
             Kind::Alike(share) => format!(
                 "{:.0} % apart, asked: at most {:.0} %",
                 100.0 * (a.max(b) / a.min(b) - 1.0),
                 100.0 * share
             ),
-            Kind::AtLeast(factor) => {
-                format!("{}, asked: at least {} times", times(b / a), short(factor))
-            }
-            Kind::AtMost(factor) => {
-                format!("{}, asked: at most {} times", times(b / a), short(factor))
-            }
         };
         let (a, b) = (seconds(a), seconds(b));
         format!("{found}; {} {a}, {} {b}", fast.name, slow.name)
