@@ -98,15 +98,19 @@ impl Figure {
 
     /// An `<img>` rather than the SVG itself: a notebook that is not trusted shows only that.
     pub(crate) fn html(&self) -> String {
-        format!(
+        let mut html = format!(
             "<img class=\"workbook-figure\" width=\"{0}\" style=\"max-width:{0}px;width:100%;height:auto\" \
-             src=\"data:image/svg+xml;base64,{1}\" alt=\"{2}\">\
-             <details><summary>numbers</summary><pre>{3}</pre></details>",
+             src=\"data:image/svg+xml;base64,{1}\" alt=\"{2}\">",
             self.width,
             STANDARD.encode(&self.svg),
             display::escape(&self.alt),
-            display::escape(&self.table).replace('\n', "&#10;"),
-        )
+        );
+        // A drawing of one's own has no numbers that could be opened.
+        if self.table != self.alt {
+            let table = display::escape(&self.table).replace('\n', "&#10;");
+            html += &format!("<details><summary>numbers</summary><pre>{table}</pre></details>");
+        }
+        html
     }
 }
 

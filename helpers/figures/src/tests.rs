@@ -198,6 +198,7 @@ fn a_drawing_of_ones_own_is_a_figure_and_says_why_it_failed() {
     use plotters::prelude::*;
     let dot = Circle::new((150, 100), 6, BLUE.filled());
     let figure = drawing("A dot", (300, 200), |root| Ok(root.draw(&dot)?));
+    assert!(!figure.html().contains("<details>"), "it has no numbers to open");
     assert_eq!((dots(&figure), figure.alt()), (vec![150.0], "A dot"));
     assert!(figure.html().contains("width=\"300\""));
     check(("drawing".to_owned(), figure));
