@@ -357,3 +357,26 @@ fn real_xrays_come_out_alike() {
         assert!(difference <= 1.0, "{}: {difference}", xray.path.display());
     }
 }
+
+#[test]
+fn any_size_and_filter_and_the_thumbnail_is_one_of_them() {
+    let picture = decode_gray(&fs::read(images().join("large-gray.jpg")).unwrap()).unwrap();
+    let side = SIDE as u32;
+    let same = shrink_to(&picture, side, side, Filter::CatmullRom);
+    assert_eq!(same, shrink(&picture).image());
+    assert_eq!(shrink_to(&picture, 40, 30, Filter::Box).dimensions(), (40, 30));
+    assert_eq!(shrink_to(&picture, 0, 9, Filter::Lanczos3).dimensions(), (1, 9));
+}
+
+#[test]
+fn a_stopwatch_changes_nothing() {
+    let path = images().join("large-gray.jpg");
+    let (mut whole, mut scaled) = (Laps::new(), Laps::new());
+    assert_eq!(resize_in_stages(&path, &mut whole), resize(&path));
+    assert_eq!(resize_scaled_in_stages(&path, &mut scaled), resize_scaled(&path));
+    for laps in [whole, scaled] {
+        let spent = laps.spent(&["read", "decode", "resize"]);
+        assert!(spent.iter().all(|&stage| stage > 0.0), "{spent:?}");
+        assert!((spent.iter().sum::<f64>() - laps.total()).abs() < 1e-9);
+    }
+}
