@@ -156,11 +156,7 @@ impl Cafe {
         spans.extend(self.barista_spans());
         spans.retain(|span| span.lane == lane);
         // What is ready now and what starts now do not overlap: a hair's breadth decides.
-        let at = |t: f64| {
-            spans
-                .iter()
-                .filter(move |s| s.start <= t && t < s.end - 1e-3)
-        };
+        let at = |t: f64| spans.iter().filter(move |s| s.start <= t && t < s.end - 1e-3);
         spans.iter().map(|s| at(s.start).count()).max().unwrap_or(0)
     }
 
@@ -206,10 +202,12 @@ impl Cafe {
     /// Prints plan and measurement side by side, where the difference comes from, and whether the
     /// café kept to the plan.
     pub fn against_plan(&self, what: &str, plan: f64) {
-        let took = self.minutes();
+        // In tenths, so that the numbers that are printed add up.
+        let tenths = |minutes: f64| (minutes * 10.0).round() / 10.0;
+        let took = tenths(self.minutes());
         println!("{what}: planned {plan:.1} minutes, measured {took:.1}");
-        let more = took - plan;
-        let late = self.late().clamp(0.0, more.max(0.0));
+        let more = took - tenths(plan);
+        let late = tenths(self.late()).clamp(0.0, more.max(0.0));
         let why = match more {
             m if m < 0.0 => format!("{m:.1} minutes: the plan asks for more than was done"),
             _ => format!(
@@ -217,23 +215,19 @@ impl Cafe {
                 more - late
             ),
         };
-        claim("it took what the plan says", self.kept_to(plan), &why);
+        claim("it took what the plan says, to a tenth", self.kept_to(plan), &why);
     }
 
     fn machine_done(&self, machine: &str, barista: &str, what: &str, minutes: f64, start: Instant) {
         let end = Instant::now();
         self.note_late(machine, minutes, end - start);
-        self.machines
-            .push(machine, what, SpanKind::Work, start, end);
-        self.baristas
-            .push(barista, what, SpanKind::Wait, start, end);
+        self.machines.push(machine, what, SpanKind::Work, start, end);
+        self.baristas.push(barista, what, SpanKind::Wait, start, end);
     }
 
     fn note_late(&self, lane: &str, minutes: f64, took: Duration) {
-        let late = Late {
-            lane: lane.to_owned(),
-            by: self.in_minutes(took.as_secs_f64()) - minutes,
-        };
+        let late =
+            Late { lane: lane.to_owned(), by: self.in_minutes(took.as_secs_f64()) - minutes };
         let mut all = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(late);
     }
@@ -258,7 +252,7 @@ impl Cafe {
 
 /// A timeline of spans that are in café minutes, such as those of several cafés together.
 pub fn minutes_timeline(title: &str, spans: &[Span]) -> Figure {
-    timeline_in(title, "minutes", 1.0, spans)
+    timeline_in(title, "café minutes", 1.0, spans)
 }
 
 fn judge(took: f64, plan: f64, late: f64, slack: f64) -> Option<bool> {
@@ -272,10 +266,7 @@ fn judge(took: f64, plan: f64, late: f64, slack: f64) -> Option<bool> {
 
 /// Processor time that the calling thread has used so far.
 fn thread_cpu_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid, writable timespec, and the call only writes to it.
     let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     assert_eq!(status, 0, "this system has no clock for a thread's time");

@@ -17,8 +17,5 @@ extern "C" fn loaded() {
     any(target_os = "macos", target_os = "ios"),
     unsafe(link_section = "__DATA,__mod_init_func")
 )]
-#[cfg_attr(
-    not(any(target_os = "macos", target_os = "ios")),
-    unsafe(link_section = ".init_array")
-)]
+#[cfg_attr(not(any(target_os = "macos", target_os = "ios")), unsafe(link_section = ".init_array"))]
 static LOADED: extern "C" fn() = loaded;

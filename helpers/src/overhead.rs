@@ -36,10 +36,7 @@ pub fn price(name: &str, times: u32, all: &mut (dyn FnMut() + Send)) -> Timing {
         start.elapsed().as_secs_f64() / f64::from(times)
     };
     let runs: Vec<f64> = on_fresh_thread(|| (0..6).map(run).skip(1).collect());
-    let timing = Timing {
-        calls: times,
-        ..Timing::of_wall(name, runs)
-    };
+    let timing = Timing { calls: times, ..Timing::of_wall(name, runs) };
     println!("{timing}");
     timing
 }

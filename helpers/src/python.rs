@@ -4,7 +4,7 @@
 //! the workbook's own Python, in a process of its own, under the same rules as Rust's side:
 //! warm-up, repeats, every run kept, the result compared.
 
-use measure::{Comparison, Crowd, Timing};
+use measure::{Comparison, Load, Timing, crowded_since};
 use platform::child;
 use platform::program::command;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,8 @@ const LAST_WORDS: usize = 2000;
 /// What a timed function came to.
 #[derive(Debug, Clone)]
 pub struct PythonRun {
-    /// The runs of the function; its software is [`versions`](Self::versions).
+    /// The runs of the function. Its `software` has Python's version and those of the packages that
+    /// the program imports, such as `pandas 2.3.3`.
     pub timing: Timing,
     /// What the function returned, or what the program's `check` made of it; null without one.
     pub result: Value,
@@ -33,8 +34,6 @@ pub struct PythonRun {
     pub peak_memory: u64,
     /// What it printed, and what the programs that it started printed.
     pub printed: String,
-    /// Python's version and those of the packages that it imports, such as `pandas 2.3.3`.
-    pub versions: Vec<String>,
 }
 
 /// Why a program gave no timing.
@@ -107,27 +106,32 @@ pub fn python(code: &str) -> Program {
     Program { code, inputs }
 }
 
-/// What of a function's result is compared.
-#[derive(Clone, Copy)]
-enum Checked {
-    Whole,
-    ByCheck,
-    IfThereIs,
+/// What of a function's result comes back to be compared.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Compared {
+    /// All of it.
+    Result,
+    /// What the program's function `check` makes of it.
+    Check,
+    /// The same, if there is such a function.
+    CheckIfThere,
 }
 
 impl Program {
-    /// The same program with an input: the global variable `name`, which is there before its first
-    /// line runs. Numbers, text, lists, structs (as a `dict`): whatever serde can put into JSON.
+    /// The same program with an input, or with another value for one: the global variable `name`,
+    /// which is there before its first line runs. Numbers, text, lists, structs (as a `dict`): whatever serde can put into JSON.
     ///
     /// # Panics
     ///
     /// If the value cannot be put into JSON, such as a map whose keys are lists.
-    pub fn with(mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Program {
+    pub fn with(&self, name: &str, value: &(impl Serialize + ?Sized)) -> Program {
         let value = serde_json::to_value(value);
         let value = value
             .unwrap_or_else(|why| panic!("the input {name} cannot be handed to Python: {why}"));
-        self.inputs.insert(name.to_owned(), value);
-        self
+        let mut program = self.clone();
+        program.inputs.insert(name.to_owned(), value);
+        program
     }
 
     /// Runs the program once and returns what it printed, and what the programs that it started
@@ -138,7 +142,7 @@ impl Program {
     ///
     /// See [`PythonError`]; each says what to do.
     pub fn run(&self) -> Result<String, PythonError> {
-        Ok(call(&self.request("", 0, Checked::IfThereIs), PATIENCE)?.1)
+        Ok(call(&self.request("", 0, Compared::CheckIfThere), PATIENCE)?.1)
     }
 
     /// Times one of its functions, `runs` times after a warm-up. If the program defines
@@ -148,18 +152,13 @@ impl Program {
     ///
     /// See [`PythonError`]; each says what to do.
     pub fn time(&self, function: &str, runs: usize) -> Result<PythonRun, PythonError> {
-        self.time_as(function, function, runs, Checked::IfThereIs)
+        self.time_as(function, function, runs, Compared::CheckIfThere)
     }
 
-    fn request(&self, function: &str, runs: usize, checked: Checked) -> Value {
-        let check = match checked {
-            Checked::Whole => "result",
-            Checked::ByCheck => "check",
-            Checked::IfThereIs => "",
-        };
+    fn request(&self, function: &str, runs: usize, compared: Compared) -> Value {
         json!({
             "code": self.code, "inputs": self.inputs, "function": function, "runs": runs,
-            "check": check,
+            "compared": compared,
         })
     }
 
@@ -168,7 +167,7 @@ impl Program {
         name: &str,
         function: &str,
         runs: usize,
-        checked: Checked,
+        compared: Compared,
     ) -> Result<PythonRun, PythonError> {
         #[derive(Deserialize)]
         struct Answer {
@@ -179,8 +178,8 @@ impl Program {
             peak_memory: u64,
             versions: Vec<String>,
         }
-        let before = Crowd::now();
-        let (answer, printed) = call(&self.request(function, runs.max(1), checked), PATIENCE)?;
+        let before = Load::now();
+        let (answer, printed) = call(&self.request(function, runs.max(1), compared), PATIENCE)?;
         let answer: Answer = serde_json::from_value(answer)
             .map_err(|error| PythonError::Raised(format!("its answer cannot be read: {error}")))?;
         Ok(PythonRun {
@@ -189,13 +188,12 @@ impl Program {
                 wall: answer.wall,
                 cpu: answer.cpu,
                 calls: answer.calls,
-                software: answer.versions.clone(),
-                crowded: before.was_crowded(),
+                software: answer.versions,
+                crowded: crowded_since(before),
             },
             result: answer.result,
             peak_memory: answer.peak_memory,
             printed,
-            versions: answer.versions,
         })
     }
 }
@@ -206,7 +204,7 @@ impl Program {
 ///
 /// See [`PythonError`].
 pub fn time_python(name: &str, runs: usize, code: &str) -> Result<PythonRun, PythonError> {
-    python(code).time_as(name, "work", runs, Checked::IfThereIs)
+    python(code).time_as(name, "work", runs, Compared::CheckIfThere)
 }
 
 /// A comparison that times Python beside Rust.
@@ -253,11 +251,8 @@ impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
     where
         T: Serialize,
     {
-        println!("timing {name} …");
-        let run = program.time_as(name, function, self.runs(), Checked::Whole);
         let whole = |rust: &T| serde_json::to_value(rust).expect("a result becomes JSON");
-        let expected = self.result().map(whole);
-        take(self, name, run, expected)
+        measure(self, name, program, function, Compared::Result, whole)
     }
 
     fn python_checked(
@@ -267,10 +262,7 @@ impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
         function: &str,
         expected: impl FnOnce(&T) -> Value,
     ) -> Option<PythonRun> {
-        println!("timing {name} …");
-        let run = program.time_as(name, function, self.runs(), Checked::ByCheck);
-        let expected = self.result().map(expected);
-        take(self, name, run, expected)
+        measure(self, name, program, function, Compared::Check, expected)
     }
 
     fn measure_python(
@@ -279,21 +271,23 @@ impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
         code: &str,
         expected: impl FnOnce(&T) -> Value,
     ) -> Option<PythonRun> {
-        println!("timing {name} …");
-        let run = time_python(name, self.runs(), code);
-        let expected = self.result().map(expected);
-        take(self, name, run, expected)
+        let compared = Compared::CheckIfThere;
+        measure(self, name, &python(code), "work", compared, expected)
     }
 }
 
-/// Takes Python's run into the comparison, if there is one and its result is the expected one.
-fn take<T: Send + PartialEq>(
+/// Times a function beside Rust, and takes its run into the comparison if its result is what
+/// `expected` makes of the first variant's.
+fn measure<T: Send + PartialEq>(
     comparison: &mut Comparison<T>,
     name: &str,
-    run: Result<PythonRun, PythonError>,
-    expected: Option<Value>,
+    program: &Program,
+    function: &str,
+    compared: Compared,
+    expected: impl FnOnce(&T) -> Value,
 ) -> Option<PythonRun> {
-    let run = match run {
+    println!("timing {name} …");
+    let run = match program.time_as(name, function, comparison.runs(), compared) {
         Ok(run) => run,
         Err(error) => {
             println!("– {name}: {error}");
@@ -301,8 +295,8 @@ fn take<T: Send + PartialEq>(
         }
     };
     print!("{}", run.printed);
-    name_new(&run.versions);
-    if let Some(expected) = expected {
+    name_new(&run.timing.software);
+    if let Some(expected) = comparison.result().map(expected) {
         assert!(
             same(&expected, &run.result),
             "“{name}” computed {}, but Rust computed {}",
@@ -317,14 +311,12 @@ fn take<T: Send + PartialEq>(
 /// Says which versions these are, where this notebook has not said so yet.
 fn name_new(versions: &[String]) {
     static NAMED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let mut named = NAMED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let new: Vec<&String> = versions.iter().filter(|v| !named.contains(v)).collect();
+    let mut named = NAMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let new: Vec<String> =
+        versions.iter().filter(|version| !named.contains(version)).cloned().collect();
     if !new.is_empty() {
-        let new: Vec<&str> = new.into_iter().map(String::as_str).collect();
         println!("  with {}", new.join(", "));
-        named.extend(new.into_iter().map(str::to_owned));
+        named.extend(new);
     }
 }
 
@@ -389,9 +381,7 @@ fn call(request: &Value, limit: Duration) -> Result<(Value, String), PythonError
             false => "it was done, but a thread or a process that it started was not",
         };
         let before = before(&printed);
-        return Err(PythonError::TimeUp(format!(
-            "{seconds} s; {advice}{before}"
-        )));
+        return Err(PythonError::TimeUp(format!("{seconds} s; {advice}{before}")));
     }
     if done.reply.is_empty() {
         let how = child::in_words(done.status);
@@ -458,11 +448,7 @@ mod tests {
     fn another_result_is_not_a_timing() {
         let mut sum = Comparison::new("sum", 1);
         sum.measure("Rust", || 3);
-        sum.measure_python(
-            "Python",
-            "def work(): return 4\ndef check(r): return r",
-            |r| json!(r),
-        );
+        sum.measure_python("Python", "def work(): return 4\ndef check(r): return r", |r| json!(r));
     }
 
     #[test]
@@ -485,10 +471,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let error = died("import os\nprint('so far')\nos._exit(3)");
-        assert!(
-            error.contains("exit code 3") && error.contains("so far"),
-            "{error}"
-        );
+        assert!(error.contains("exit code 3") && error.contains("so far"), "{error}");
         let error = died("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)");
         assert!(error.contains("signal 9 (SIGKILL"), "{error}");
         let error = died("import faulthandler\nfaulthandler._sigsegv()");
@@ -515,24 +498,15 @@ mod tests {
         assert!(raised("input()").contains("EOFError"));
         let report = raised("print('kopi'); import os; os.system('echo teh'); 1 / 0");
         assert!(report.starts_with("kopi\nteh\n"), "{report}");
-        assert!(
-            report.ends_with("ZeroDivisionError: division by zero\n"),
-            "{report}"
-        );
+        assert!(report.ends_with("ZeroDivisionError: division by zero\n"), "{report}");
         let early = time_python("early", 1, "import sys; sys.exit()").unwrap_err();
         assert!(early.to_string().contains("sys.exit()"), "{early}");
     }
 
     #[test]
     fn a_script_may_end_itself_and_may_close_what_it_has() {
-        assert_eq!(
-            python("print(1); import sys; sys.exit()").run().unwrap(),
-            "1\n"
-        );
-        assert_eq!(
-            python("print(1); import os; os.close(1)").run().unwrap(),
-            "1\n"
-        );
+        assert_eq!(python("print(1); import sys; sys.exit()").run().unwrap(), "1\n");
+        assert_eq!(python("print(1); import os; os.close(1)").run().unwrap(), "1\n");
         let late = "import atexit, threading, time\n\
             atexit.register(lambda: print('at the end'))\n\
             threading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()\n\
@@ -547,10 +521,7 @@ mod tests {
         let snippet = "import os, subprocess, sys\nprint('one', end=' ')\nos.system('echo two')\n\
             print('three')\nsubprocess.run([sys.executable, '-c', 'print(4)'])\nprint('\\udc80 five')\n\
             subprocess.run(['sh', '-c', 'exec >/dev/stdout; echo six'])";
-        assert_eq!(
-            python(snippet).run().unwrap(),
-            "one two\nthree\n4\n\\udc80 five\nsix\n"
-        );
+        assert_eq!(python(snippet).run().unwrap(), "one two\nthree\n4\n\\udc80 five\nsix\n");
         let check = "import os\ndef work(): os.system('echo hi')\ndef check(r): return 1";
         let run = time_python("hi", 1, check).unwrap();
         assert!(run.printed.starts_with("hi\nhi\n"), "{}", run.printed);
@@ -569,14 +540,8 @@ mod tests {
         };
         for (value, right) in [
             ("None", json!(null)),
-            (
-                "[True, -1, 2 ** 64 - 1, -2 ** 63, 0.1]",
-                json!([true, -1, u64::MAX, i64::MIN, 0.1]),
-            ),
-            (
-                "(1, ('ü', {'a': [Array()]}))",
-                json!([1, ["ü", {"a": [[1.5, [2]]]}]]),
-            ),
+            ("[True, -1, 2 ** 64 - 1, -2 ** 63, 0.1]", json!([true, -1, u64::MAX, i64::MIN, 0.1])),
+            ("(1, ('ü', {'a': [Array()]}))", json!([1, ["ü", {"a": [[1.5, [2]]]}]])),
             ("[Number(), Pair(1, 2)]", json!([7, [1, 2]])),
         ] {
             assert_eq!(check(value).unwrap(), right, "{value}");
@@ -606,23 +571,18 @@ mod tests {
             kopi.__version__ = '1.2'\nimport kopi\n\ndef squares():\n    return [n * n for n in range(N)]\n\n\ndef wrong():\n    return 1\n\n\n\
             def check(result):\n    return len(result)\n",
         );
-        let program = program
-            .with("N", &3)
-            .with("paths", &[std::path::Path::new("a b")]);
+        let program = program.with("N", &3).with("paths", &[std::path::Path::new("a b")]);
         let mut squares: Comparison<Vec<u64>> = Comparison::new("squares", 2);
         squares.measure("Rust", || vec![0, 1, 4]);
         let run = squares.python("Python", &program, "squares").unwrap();
         assert_eq!(run.result, json!([0, 1, 4]));
-        assert!(run.versions[0].starts_with("Python 3."));
-        assert_eq!(run.versions[1], "kopi 1.2");
+        assert!(run.timing.software[0].starts_with("Python 3."));
+        assert_eq!(run.timing.software[1], "kopi 1.2");
         let timing = squares.timing("Python");
-        assert_eq!(timing.software, run.versions);
+        assert_eq!(timing.software, run.timing.software);
         let run = squares.python_checked("checked", &program, "squares", |rust| json!(rust.len()));
         assert_eq!(run.unwrap().result, json!(3));
-        let printed = python("print(paths, N)")
-            .with("N", &1)
-            .with("paths", "x")
-            .run();
+        let printed = python("print(paths, N)").with("N", &1).with("paths", "x").run();
         assert_eq!(printed.unwrap(), "x 1\n");
         let absent = program.time("cubes", 1).unwrap_err().to_string();
         assert!(
@@ -633,32 +593,21 @@ mod tests {
             squares.python("Python, wrong", &program, "wrong");
         });
         let said = other.unwrap_err().downcast::<String>().unwrap();
-        assert!(
-            said.contains("computed 1, but Rust computed [0,1,4]"),
-            "{said}"
-        );
+        assert!(said.contains("computed 1, but Rust computed [0,1,4]"), "{said}");
     }
 
     #[test]
     fn an_error_shows_the_programs_own_line() {
-        let error = python("\ndef work():\n    half = 1 / 0\n\n\nwork()\n")
-            .run()
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("line 2, in work\n    half = 1 / 0"),
-            "{error}"
-        );
+        let error =
+            python("\ndef work():\n    half = 1 / 0\n\n\nwork()\n").run().unwrap_err().to_string();
+        assert!(error.contains("line 2, in work\n    half = 1 / 0"), "{error}");
     }
 
     #[test]
     fn numbers_compare_as_numbers() {
         assert!(same(&json!([4950, [0.1 + 0.2]]), &json!([4950.0, [0.3]])));
         assert!(!same(&json!([1]), &json!([1, 2])));
-        assert!(!same(
-            &json!(10_000_000_001_u64),
-            &json!(10_000_000_000_u64)
-        ));
+        assert!(!same(&json!(10_000_000_001_u64), &json!(10_000_000_000_u64)));
         assert!(!same(&json!("1"), &json!(1)));
     }
 
@@ -667,28 +616,18 @@ mod tests {
         let snippet = "import subprocess, time\n\
             print(subprocess.Popen(['sleep', '600']).pid)\n\
             print(subprocess.Popen(['sleep', '600'], process_group=0).pid)\ntime.sleep(600)";
-        let request = python(snippet).request("", 0, Checked::Whole);
-        let error = call(&request, Duration::from_secs(2))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("still running after 2 s; give it less"),
-            "{error}"
-        );
+        let request = python(snippet).request("", 0, Compared::Result);
+        let error = call(&request, Duration::from_secs(2)).unwrap_err().to_string();
+        assert!(error.contains("still running after 2 s; give it less"), "{error}");
         let pids: Vec<&str> = error.lines().skip(2).collect();
         assert_eq!(pids.len(), 2, "{error}");
         assert!(!pids.iter().any(|pid| runs(pid)), "{error}");
 
         let thread =
             "import threading, time\nthreading.Thread(target=time.sleep, args=[600]).start()";
-        let request = python(thread).request("", 0, Checked::Whole);
-        let error = call(&request, Duration::from_secs(2))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("a thread or a process that it started"),
-            "{error}"
-        );
+        let request = python(thread).request("", 0, Compared::Result);
+        let error = call(&request, Duration::from_secs(2)).unwrap_err().to_string();
+        assert!(error.contains("a thread or a process that it started"), "{error}");
     }
 
     #[test]
@@ -761,10 +700,7 @@ mod tests {
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
-        assert!(
-            String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-            "{output:?}"
-        );
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
     }
 
     #[test]

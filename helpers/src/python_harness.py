@@ -159,11 +159,11 @@ def answer(request):
         result, wall, cpu, calls = time_work(work, request["runs"])
         facts = {"wall": wall, "cpu": cpu, "calls": calls, "peak_memory": peak_memory()}
         facts["result"] = None
-        if request["check"] == "result":
+        if request["compared"] == "result":
             facts["result"] = plain(result, f"{name}()")
         elif "check" in names:
             facts["result"] = plain(names["check"](result), "check(result)")
-        elif request["check"] == "check":
+        elif request["compared"] == "check":
             raise NameError("the program must define check(result)")
         facts["versions"] = versions(code)
     return facts

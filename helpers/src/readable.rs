@@ -40,11 +40,7 @@ fn problems_in_pillow(paths: &[&Path]) -> Result<Vec<Option<String>>, String> {
         serde_json::from_str(printed.trim()).map_err(|error| error.to_string())?;
     match answers.len() == paths.len() {
         true => Ok(answers),
-        false => Err(format!(
-            "{} answers for {} files",
-            answers.len(),
-            paths.len()
-        )),
+        false => Err(format!("{} answers for {} files", answers.len(), paths.len())),
     }
 }
 
@@ -87,9 +83,6 @@ mod tests {
         let set = xrays_from(folder.path()).unwrap().readable().unwrap();
         assert_eq!(set.paths(), [folder.path().join("gray.jpg")]);
         let text = set.describe();
-        assert!(
-            text.contains("gray16.png: is a grey PNG of 16 bits"),
-            "{text}"
-        );
+        assert!(text.contains("gray16.png: is a grey PNG of 16 bits"), "{text}");
     }
 }

@@ -45,18 +45,12 @@ impl Default for Recorder {
 impl Recorder {
     /// An empty record; its clock starts now.
     pub fn new() -> Self {
-        Recorder {
-            start: Instant::now(),
-            shared: Arc::default(),
-        }
+        Recorder { start: Instant::now(), shared: Arc::default() }
     }
 
     /// Another, empty record with the same clock.
     pub fn again(&self) -> Self {
-        Recorder {
-            start: self.start,
-            shared: Arc::default(),
-        }
+        Recorder { start: self.start, shared: Arc::default() }
     }
 
     /// Runs `f` and records it as work.

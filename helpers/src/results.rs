@@ -207,9 +207,7 @@ impl KeptResults {
     /// Every result, with the chapter that it comes from.
     pub fn all(&self) -> impl Iterator<Item = (&ChapterResults, &Kept)> {
         let of = |chapter| move |kept| (chapter, kept);
-        self.chapters
-            .iter()
-            .flat_map(move |c| c.results.iter().map(of(c)))
+        self.chapters.iter().flat_map(move |c| c.results.iter().map(of(c)))
     }
 }
 
@@ -298,10 +296,7 @@ fn keep(
 ) -> Result<Vec<String>, String> {
     let path = file(folder, chapter)?;
     // What is of no use to a reader is of no use here either.
-    let mut all = load(&path, chapter, machine)
-        .ok()
-        .flatten()
-        .unwrap_or_default();
+    let mut all = load(&path, chapter, machine).ok().flatten().unwrap_or_default();
     let mut kept = Vec::new();
     for new in results.iter().filter(|new| new.is_sound()) {
         let before = all.iter().position(|old| old.key == new.key);
@@ -347,9 +342,7 @@ fn read(folder: &Path, chapters: &[&str], machine: &str) -> KeptResults {
                 found.chapters.push(ChapterResults {
                     chapter: chapter.to_owned(),
                     size: if small { Size::Small } else { Size::Full },
-                    date: results
-                        .last()
-                        .map_or(String::new(), |kept| kept.date.clone()),
+                    date: results.last().map_or(String::new(), |kept| kept.date.clone()),
                     results,
                 });
                 continue;
@@ -374,9 +367,7 @@ fn load(path: &Path, chapter: &str, machine: &str) -> Result<Option<Vec<Kept>>, 
     let value: serde_json::Value =
         serde_json::from_str(&text).map_err(|_| unusable("is damaged"))?;
     if value["format"].as_u64() != Some(u64::from(FORMAT)) {
-        return Err(unusable(
-            "is not a file of results, or of another version of this workbook",
-        ));
+        return Err(unusable("is not a file of results, or of another version of this workbook"));
     }
     let written: Written = serde_json::from_value(value).map_err(|_| unusable("is damaged"))?;
     if written.machine != machine {
@@ -441,10 +432,7 @@ mod tests {
         assert_eq!(found.all().count(), 2);
         let said = found.to_string();
         assert!(said.contains("05-network-io: 2 results, "), "{said}");
-        assert!(
-            said.contains("01-loops: no results on this machine yet"),
-            "{said}"
-        );
+        assert!(said.contains("01-loops: no results on this machine yet"), "{said}");
         assert!(!said.contains("small"), "{said}");
     }
 
@@ -456,21 +444,13 @@ mod tests {
             result.size = size;
             keep(folder.path(), "06", HERE, &[result]).unwrap()
         };
-        let speedup = || {
-            read(folder.path(), &["06"], HERE)
-                .get("06", "a")
-                .unwrap()
-                .speedup()
-        };
+        let speedup = || read(folder.path(), &["06"], HERE).get("06", "a").unwrap().speedup();
         keep(Size::Small, 2.0);
         let said = read(folder.path(), &["06"], HERE).to_string();
         assert!(said.contains("a small run: only a quick look"), "{said}");
         keep(Size::Full, 3.0);
         keep(Size::Small, 4.0);
-        assert_eq!(
-            read(folder.path(), &["06"], HERE).chapters[0].size,
-            Size::Full
-        );
+        assert_eq!(read(folder.path(), &["06"], HERE).chapters[0].size, Size::Full);
         assert_eq!(speedup(), 3.0);
         keep(Size::Full, 5.0);
         assert_eq!(speedup(), 5.0);
@@ -492,25 +472,14 @@ mod tests {
         let folder = scratch();
         let mut pair = Comparison::new("pair", 1);
         pair.measure("Rust", || 1);
-        let results = [
-            pair.kept("python", "Python", "Rust"),
-            kept("sound", &[1.0], &[1.0]),
-        ];
+        let results = [pair.kept("python", "Python", "Rust"), kept("sound", &[1.0], &[1.0])];
         let keys = keep(folder.path(), "04", HERE, &results).unwrap();
         assert_eq!(keys, ["sound"]);
         let found = read(folder.path(), &["04"], HERE);
         assert!(found.get("04", "python").is_none() && found.get("04", "sound").is_some());
-        assert!(
-            keep(folder.path(), "01", HERE, &results[..1])
-                .unwrap()
-                .is_empty()
-        );
+        assert!(keep(folder.path(), "01", HERE, &results[..1]).unwrap().is_empty());
         let endless = kept("endless", &[f64::INFINITY], &[1.0]);
-        assert!(
-            keep(folder.path(), "01", HERE, &[endless])
-                .unwrap()
-                .is_empty()
-        );
+        assert!(keep(folder.path(), "01", HERE, &[endless]).unwrap().is_empty());
     }
 
     #[test]
@@ -527,14 +496,8 @@ mod tests {
             (String::new(), "is damaged"),
             (whole[..whole.len() / 2].to_owned(), "is damaged"),
             ("[1, 2]".to_owned(), "not a file of results"),
-            (
-                whole.replace("\"format\": 2", "\"format\": 1"),
-                "another version",
-            ),
-            (
-                whole.replace("2 cores", "64 cores"),
-                "another machine (64 cores",
-            ),
+            (whole.replace("\"format\": 2", "\"format\": 1"), "another version"),
+            (whole.replace("2 cores", "64 cores"), "another machine (64 cores"),
             (whole.replace("2.0", "-2.0"), "is damaged"),
             (whole.replace("2.0", "0.0"), "is damaged"),
             (whole.replace("2.0", "1e999"), "is damaged"),
@@ -545,11 +508,7 @@ mod tests {
             let found = read(folder.path(), &["05"], HERE);
             assert_eq!(found.missing, ["05"], "{why}");
             assert!(found.notes[0].contains(why), "{why}: {}", found.notes[0]);
-            assert!(
-                found.notes[0].contains("run chapter 05"),
-                "{}",
-                found.notes[0]
-            );
+            assert!(found.notes[0].contains("run chapter 05"), "{}", found.notes[0]);
         }
         fs::write(&path, b"\xff\xfe").unwrap();
         assert_eq!(read(folder.path(), &["05"], HERE).notes.len(), 1);

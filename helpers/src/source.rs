@@ -17,11 +17,7 @@ use std::path::{Path, PathBuf};
 pub fn source(package: &str, name: &str) {
     let folder = paths::root().join("helpers");
     // The façade's own files lie in the folder of all crates.
-    let crate_folder = if package == "helpers" {
-        folder
-    } else {
-        folder.join(package)
-    };
+    let crate_folder = if package == "helpers" { folder } else { folder.join(package) };
     println!("{}", shown(&crate_folder, name));
 }
 
@@ -31,10 +27,7 @@ fn shown(crate_folder: &Path, name: &str) -> String {
         let text = fs::read_to_string(&file).unwrap_or_default();
         if let Some((line, code)) = item(&text, name) {
             let place = paths::shown(&file);
-            return format!(
-                "\u{1b}[1m{place}, line {line}\u{1b}[0m\n{}",
-                coloured(&code)
-            );
+            return format!("\u{1b}[1m{place}, line {line}\u{1b}[0m\n{}", coloured(&code));
         }
     }
     let folder = paths::shown(&folder);
@@ -44,12 +37,8 @@ fn shown(crate_folder: &Path, name: &str) -> String {
 /// All Rust files, in the order of their names.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -71,12 +60,9 @@ fn item(text: &str, name: &str) -> Option<(usize, String)> {
         let words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         let kinds = ["fn", "struct", "enum", "trait", "const", "static", "type"];
-        let at = words
-            .iter()
-            .position(|word| kinds.contains(word) && *word != "const")
-            .or_else(|| words.iter().position(|word| *word == "const"));
+        let mut pairs = words.windows(2);
         !line.trim_start().starts_with("//")
-            && at.is_some_and(|at| words.get(at + 1) == Some(&name))
+            && pairs.any(|pair| kinds.contains(&pair[0]) && pair[1] == name)
     };
     let at = lines.iter().position(declares)?;
     let indent = lines[at].len() - lines[at].trim_start().len();
@@ -105,9 +91,7 @@ fn coloured(code: &str) -> String {
     ];
     let mut out = String::new();
     for line in code.lines() {
-        let comment = line
-            .find("//")
-            .filter(|at| line[..*at].matches('"').count() % 2 == 0);
+        let comment = line.find("//").filter(|at| line[..*at].matches('"').count() % 2 == 0);
         let (mut rest, comment) = line.split_at(comment.unwrap_or(line.len()));
         while let Some(first) = rest.chars().next() {
             let is_word = |c: char| c.is_alphanumeric() || c == '_';
@@ -155,10 +139,7 @@ mod tests {
         let plain = |text: &str| {
             let mut parts = text.split('\u{1b}');
             let first = parts.next().unwrap().to_owned();
-            first
-                + &parts
-                    .map(|part| part.split_once('m').unwrap().1)
-                    .collect::<String>()
+            first + &parts.map(|part| part.split_once('m').unwrap().1).collect::<String>()
         };
         let coloured = coloured(TEXT);
         assert_eq!(plain(&coloured), TEXT);

@@ -15,12 +15,7 @@ fn every_example_runs() {
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{errors}");
-    let examples = said
-        .lines()
-        .filter(|line| line.starts_with("test ") && line.ends_with(" ... ok"))
-        .count();
-    assert!(
-        examples > 40,
-        "only {examples} examples ran:\n{said}{errors}"
-    );
+    let examples =
+        said.lines().filter(|line| line.starts_with("test ") && line.ends_with(" ... ok")).count();
+    assert!(examples > 40, "only {examples} examples ran:\n{said}{errors}");
 }

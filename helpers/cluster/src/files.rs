@@ -27,9 +27,7 @@ pub fn target_of(source: &Path, folder: &Path) -> Result<PathBuf> {
 /// twice does no harm.
 pub fn resize_to(source: &Path, target: &Path) -> Result<()> {
     let mut png = Cursor::new(Vec::new());
-    resize(source)?
-        .image()
-        .write_to(&mut png, ImageFormat::Png)?;
+    resize(source)?.image().write_to(&mut png, ImageFormat::Png)?;
     let written = write_whole(target, png.get_ref());
     written.with_context(|| format!("{} cannot be written (is the disk full?)", target.display()))
 }
@@ -41,9 +39,7 @@ mod tests {
     /// A grey picture of two colours.
     fn write_xray(path: &Path) {
         let shade = |x: u32, _: u32| image::Luma([if x < 100 { 40_u8 } else { 200 }]);
-        image::GrayImage::from_fn(200, 160, shade)
-            .save(path)
-            .unwrap();
+        image::GrayImage::from_fn(200, 160, shade).save(path).unwrap();
     }
 
     #[test]

@@ -45,19 +45,14 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
 
 /// DataFusion with the workbook's functions.
 pub fn session_state(config: SessionConfig) -> Result<SessionState> {
-    let mut state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_default_features()
-        .build();
+    let mut state = SessionStateBuilder::new().with_config(config).with_default_features().build();
     register(&mut state)?;
     Ok(state)
 }
 
 /// The functions that an executor knows: DataFusion's own and the workbook's.
 pub fn registry() -> Result<BallistaFunctionRegistry> {
-    Ok(BallistaFunctionRegistry::from(&session_state(
-        SessionConfig::new(),
-    )?))
+    Ok(BallistaFunctionRegistry::from(&session_state(SessionConfig::new())?))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -178,9 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         let shade = |x: u32, y: u32| image::Luma([(x + y) as u8]);
-        image::GrayImage::from_fn(128, 96, shade)
-            .save(&path)
-            .unwrap();
+        image::GrayImage::from_fn(128, 96, shade).save(&path).unwrap();
         assert_eq!(shrink(path.to_str().unwrap()).unwrap().len(), 64 * 64);
     }
 }

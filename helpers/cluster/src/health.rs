@@ -21,10 +21,7 @@ pub async fn missing(state: &State) -> Vec<String> {
         "executor" => has(&executors, name, pid),
         _ => has(&workers, name, pid),
     };
-    let running = state
-        .members
-        .iter()
-        .filter(|member| member.state == RUNNING);
+    let running = state.members.iter().filter(|member| member.state == RUNNING);
     running
         .filter(|member| !answers(&member.name, member.pid))
         .map(|member| member.name.clone())
@@ -35,31 +32,18 @@ pub async fn missing(state: &State) -> Vec<String> {
 fn has(known: &Option<Vec<String>>, name: &str, pid: u32) -> bool {
     let id = format!("{name}.{pid}");
     known.iter().flatten().any(|known| {
-        known
-            .strip_prefix(&id)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        known.strip_prefix(&id).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     })
 }
 
 /// The ids of the executors that the scheduler counts on, from its REST interface.
 async fn executors(port: u16) -> Result<Vec<String>> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(2))
-        .build()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
     let url = format!("http://127.0.0.1:{port}/api/executors");
-    let body = client
-        .get(url)
-        .send()
-        .await?
-        .error_for_status()?
-        .bytes()
-        .await?;
+    let body = client.get(url).send().await?.error_for_status()?.bytes().await?;
     let list: serde_json::Value = serde_json::from_slice(&body)?;
     let ids = list.as_array().context("a list of executors")?.iter();
-    Ok(ids
-        .filter_map(|executor| executor["id"].as_str().map(str::to_owned))
-        .collect())
+    Ok(ids.filter_map(|executor| executor["id"].as_str().map(str::to_owned)).collect())
 }
 
 /// The processes as aligned text.
@@ -85,12 +69,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn member(name: &str, pid: u32, state: &str) -> Member {
-        Member {
-            name: name.to_owned(),
-            pid,
-            state: state.to_owned(),
-            log: format!("{name}.log"),
-        }
+        Member { name: name.to_owned(), pid, state: state.to_owned(), log: format!("{name}.log") }
     }
 
     fn state(members: Vec<Member>) -> State {
@@ -127,10 +106,8 @@ mod tests {
 
     #[test]
     fn the_table_names_each_process_with_its_log() {
-        let state = state(vec![
-            member("scheduler", 4_194_303, RUNNING),
-            member("executor-1", 7, "killed"),
-        ]);
+        let state =
+            state(vec![member("scheduler", 4_194_303, RUNNING), member("executor-1", 7, "killed")]);
         assert_eq!(
             table(&state),
             "process           pid  state      log\n\

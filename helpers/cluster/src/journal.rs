@@ -20,10 +20,7 @@ impl Journal {
     /// Opens or makes the file.
     pub fn open(path: &Path, name: &str) -> Result<Self> {
         let file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(Journal {
-            file,
-            name: name.to_owned(),
-        })
+        Ok(Journal { file, name: name.to_owned() })
     }
 
     /// Does the work on `item`, noted as begun before and, if it succeeds, as done after.
@@ -41,9 +38,7 @@ impl Journal {
     /// Lines of several processes never mix: each goes out in one write to the end of the file.
     /// A journal that cannot be written is no reason to fail the work.
     fn line(&self, event: &str, item: &str) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let entry = serde_json::json!({
             "event": event,
             "item": item,
@@ -62,9 +57,7 @@ mod tests {
 
     fn lines(path: &Path) -> Vec<Value> {
         let text = std::fs::read_to_string(path).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]
@@ -79,25 +72,15 @@ mod tests {
         };
         assert_eq!(journal.note("a \"b\"\n.jpeg", during), Ok(1));
         let failing = || Err::<(), String>("no picture".to_owned());
-        assert_eq!(
-            journal.note("c.jpeg", failing),
-            Err("no picture".to_owned())
-        );
+        assert_eq!(journal.note("c.jpeg", failing), Err("no picture".to_owned()));
         let noted = lines(&path);
-        let events: Vec<&str> = noted
-            .iter()
-            .flat_map(|line| line["event"].as_str())
-            .collect();
+        let events: Vec<&str> = noted.iter().flat_map(|line| line["event"].as_str()).collect();
         assert_eq!(events, ["begun", "done", "begun", "failed"]);
         assert_eq!(noted[1]["item"], "a \"b\"\n.jpeg");
         for line in &noted {
             assert_eq!(line["name"], "worker-1");
             assert_eq!(line["pid"], std::process::id());
-            assert!(
-                line["seconds"]
-                    .as_f64()
-                    .is_some_and(|seconds| seconds > 1e9)
-            );
+            assert!(line["seconds"].as_f64().is_some_and(|seconds| seconds > 1e9));
         }
         assert!(noted[0]["seconds"].as_f64() <= noted[3]["seconds"].as_f64());
     }

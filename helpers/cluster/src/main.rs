@@ -155,10 +155,7 @@ impl Chosen {
                 return self.show(&now);
             }
             if Instant::now() > deadline {
-                bail!(
-                    "the cluster's supervisor (process {}) does not answer",
-                    state.pid
-                );
+                bail!("the cluster's supervisor (process {}) does not answer", state.pid);
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -168,29 +165,17 @@ impl Chosen {
 fn kill(name: &str, chosen: &Chosen) -> Result<()> {
     let state = chosen.state()?;
     let Some(member) = state.members.iter().find(|member| member.name == name) else {
-        let names: Vec<&str> = state
-            .members
-            .iter()
-            .map(|member| member.name.as_str())
-            .collect();
-        bail!(
-            "no process is called {name}; there are {}",
-            names.join(", ")
-        );
+        let names: Vec<&str> = state.members.iter().map(|member| member.name.as_str()).collect();
+        bail!("no process is called {name}; there are {}", names.join(", "));
     };
     if member.state != RUNNING {
-        bail!(
-            "{name} does not run: {}; `heal` starts it again",
-            member.state
-        );
+        bail!("{name} does not run: {}; `heal` starts it again", member.state);
     }
     // SAFETY: only sends a signal. The supervisor wrote the number down and has not yet seen the
     // process end.
     unsafe { libc::kill(member.pid as i32, libc::SIGKILL) };
     chosen.wait_until(&state, |now| {
-        now.members
-            .iter()
-            .any(|member| member.name == name && member.state != RUNNING)
+        now.members.iter().any(|member| member.name == name && member.state != RUNNING)
     })
 }
 

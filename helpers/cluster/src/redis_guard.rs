@@ -26,14 +26,7 @@ pub fn serve(arguments: Arguments) -> Result<()> {
     command
         .args(["--port", &port, "--bind", "127.0.0.1", "--daemonize", "no"])
         // Each change is on the disk before it is answered: a killed Redis has forgotten nothing.
-        .args([
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "always",
-            "--save",
-            "",
-        ])
+        .args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""])
         .arg("--dir")
         .arg(&arguments.data)
         .stdin(Stdio::null())
@@ -60,9 +53,5 @@ pub fn serve(arguments: Arguments) -> Result<()> {
     tied::wait_for_end(pid)?;
     *runs.lock().unwrap_or_else(PoisonError::into_inner) = false;
     let status = redis.wait()?;
-    std::process::exit(
-        status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-    )
+    std::process::exit(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }

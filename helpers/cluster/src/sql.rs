@@ -68,10 +68,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         }
     };
     let rows = rows(&batches)?;
-    println!(
-        "{}",
-        json!({ "columns": columns, "rows": rows, "seconds": seconds })
-    );
+    println!("{}", json!({ "columns": columns, "rows": rows, "seconds": seconds }));
     Ok(())
 }
 
@@ -80,9 +77,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 /// The writer gives objects, in which a name occurs once, but a result may have two columns of one
 /// name (`SELECT a.station, b.station`). So the columns are numbered meanwhile.
 fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<Value>>> {
-    let mut writer = WriterBuilder::new()
-        .with_explicit_nulls(true)
-        .build::<_, JsonArray>(Vec::new());
+    let mut writer =
+        WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
     for batch in batches {
         writer.write(&numbered(batch)?)?;
     }
@@ -105,9 +101,8 @@ fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<Value>>> {
 fn numbered(batch: &RecordBatch) -> Result<RecordBatch> {
     let schema = batch.schema();
     let fields = schema.fields().iter().enumerate();
-    let fields: Vec<Field> = fields
-        .map(|(place, field)| field.as_ref().clone().with_name(place.to_string()))
-        .collect();
+    let fields: Vec<Field> =
+        fields.map(|(place, field)| field.as_ref().clone().with_name(place.to_string())).collect();
     // A table without columns still has rows.
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(
@@ -142,16 +137,10 @@ mod tests {
         ];
         let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
         let right = [
-            vec![
-                json!("S1"),
-                json!("S2"),
-                json!(u64::MAX),
-                json!(i64::MIN),
-                json!(0.1),
-            ],
+            vec![json!("S1"), json!("S2"), json!(u64::MAX), json!(i64::MIN), json!(0.1)],
             vec![json!(null), json!("S3"), json!(0), json!(null), json!(2.0)],
         ];
-        assert_eq!(rows(&[batch.clone()]).unwrap(), right);
+        assert_eq!(rows(std::slice::from_ref(&batch)).unwrap(), right);
         assert_eq!(rows(&[batch.clone(), batch.slice(1, 1)]).unwrap().len(), 3);
         assert_eq!(rows(&[batch.slice(0, 0)]).unwrap().len(), 0);
         assert_eq!(rows(&[]).unwrap().len(), 0);

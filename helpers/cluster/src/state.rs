@@ -60,9 +60,10 @@ impl State {
 /// Makes a folder for this process's cluster; it is in use for as long as the value lives. Folders of
 /// clusters that were killed go.
 pub fn make_folder(runs: &Path) -> Result<Locked> {
-    fs::create_dir_all(runs)?;
     // Whoever looks from elsewhere is told the whole way.
-    let runs = fs::canonicalize(runs)?;
+    let runs = fs::create_dir_all(runs)
+        .and_then(|()| fs::canonicalize(runs))
+        .with_context(|| format!("{} cannot be made (is the disk full?)", runs.display()))?;
     sweep(&runs);
     Ok(Locked::make(&runs, &std::process::id().to_string())?)
 }
@@ -77,10 +78,7 @@ fn sweep(runs: &Path) -> Vec<PathBuf> {
 
 /// The clusters that live, oldest first.
 fn alive(runs: &Path) -> Vec<State> {
-    let mut found: Vec<State> = sweep(runs)
-        .iter()
-        .flat_map(|folder| State::read(folder))
-        .collect();
+    let mut found: Vec<State> = sweep(runs).iter().flat_map(|folder| State::read(folder)).collect();
     // The system gives numbers of processes again; a folder is made once.
     found.sort_by_key(|state| fs::metadata(&state.folder).and_then(|m| m.created()).ok());
     found
@@ -102,10 +100,7 @@ pub fn chosen(runs: &Path, folder: Option<&Path>) -> Result<State> {
                 .iter()
                 .chain([&state])
                 .map(|s| format!("\n  --folder {}", s.folder.display()));
-            bail!(
-                "more than one cluster runs; say which:{}",
-                folders.collect::<String>()
-            )
+            bail!("more than one cluster runs; say which:{}", folders.collect::<String>())
         }
     }
 }

@@ -64,7 +64,8 @@ pub async fn up(arguments: Arguments) -> Result<()> {
     let end = asked_to_end(arguments.owned)?;
     let locked = make_folder(&arguments.runs)?;
     let result = supervise(&arguments, locked.folder.clone(), heal, end).await;
-    // A start that failed leaves its logs for whoever wants to know why, until the next start.
+    // A start that failed leaves its logs for whoever wants to know why, until the next command that looks for
+    // clusters.
     match &result {
         Ok(()) => drop(locked),
         Err(_) => locked.leave(),
@@ -124,10 +125,7 @@ fn plans(arguments: &Arguments, folder: &Path, ports: &[u16]) -> Vec<Plan> {
         for (option, value) in more {
             arguments.extend([format!("--{option}"), value.clone()]);
         }
-        plans.push(Plan {
-            name: name.to_owned(),
-            arguments,
-        });
+        plans.push(Plan { name: name.to_owned(), arguments });
     };
     let (scheduler, redis) = (ports[0], ports[1]);
     if arguments.executors > 0 {
@@ -150,11 +148,7 @@ fn plans(arguments: &Arguments, folder: &Path, ports: &[u16]) -> Vec<Plan> {
         );
     }
     if arguments.workers > 0 {
-        plan(
-            "redis",
-            "redis",
-            &[("port", redis.to_string()), ("data", within("redis"))],
-        );
+        plan("redis", "redis", &[("port", redis.to_string()), ("data", within("redis"))]);
     }
     for n in 1..=arguments.workers {
         let name = format!("worker-{n}");
@@ -186,18 +180,10 @@ impl Supervisor {
             redis_port: (arguments.workers > 0).then_some(ports[1]),
             members: Vec::new(),
         };
-        let mut supervisor = Supervisor {
-            members: Vec::new(),
-            state,
-        };
+        let mut supervisor = Supervisor { members: Vec::new(), state };
         for plan in plans {
             let (child, pid) = supervisor.start(&plan)?;
-            supervisor.members.push(Running {
-                plan,
-                child,
-                pid,
-                ended: None,
-            });
+            supervisor.members.push(Running { plan, child, pid, ended: None });
         }
         supervisor.write()?;
         Ok(supervisor)
@@ -214,25 +200,16 @@ impl Supervisor {
         command
             .args(&plan.arguments)
             .stdin(Stdio::piped())
-            .stdout(if is_redis {
-                Stdio::piped()
-            } else {
-                Stdio::from(log.try_clone()?)
-            })
+            .stdout(if is_redis { Stdio::piped() } else { Stdio::from(log.try_clone()?) })
             .stderr(log)
             // The terminal's Ctrl-C is for the supervisor; it ends the others in order.
             .process_group(0);
-        let mut child = command
-            .spawn()
-            .context("a process of the cluster did not start")?;
+        let mut child = command.spawn().context("a process of the cluster did not start")?;
         let mut pid = child.id();
         if let Some(output) = child.stdout.take() {
             let mut line = String::new();
             BufReader::new(output).read_line(&mut line)?;
-            pid = line
-                .trim()
-                .parse()
-                .with_context(|| self.words_of(&plan.name))?;
+            pid = line.trim().parse().with_context(|| self.words_of(&plan.name))?;
         }
         Ok((child, pid))
     }
@@ -269,11 +246,7 @@ impl Supervisor {
         loop {
             self.look()?;
             if let Some(member) = self.members.iter().find(|member| member.ended.is_some()) {
-                bail!(
-                    "{} ended at once: {}",
-                    member.plan.name,
-                    self.words_of(&member.plan.name)
-                );
+                bail!("{} ended at once: {}", member.plan.name, self.words_of(&member.plan.name));
             }
             let missing = health::missing(&self.state).await;
             if missing.is_empty() {
@@ -293,11 +266,7 @@ impl Supervisor {
     /// Looks who has ended, and writes that down.
     fn look(&mut self) -> Result<()> {
         let mut changed = false;
-        for member in self
-            .members
-            .iter_mut()
-            .filter(|member| member.ended.is_none())
-        {
+        for member in self.members.iter_mut().filter(|member| member.ended.is_none()) {
             member.ended = member.child.try_wait()?;
             changed |= member.ended.is_some();
         }
@@ -373,10 +342,8 @@ fn log_name(name: &str) -> String {
 
 fn how_it_ended(status: ExitStatus) -> String {
     // Redis's guard says it the shell's way.
-    let signal = status.signal().or(status
-        .code()
-        .filter(|code| *code > 128)
-        .map(|code| code - 128));
+    let signal =
+        status.signal().or(status.code().filter(|code| *code > 128).map(|code| code - 128));
     match (signal, status.code()) {
         (Some(libc::SIGKILL), _) => "killed".to_owned(),
         (Some(signal), _) => format!("ended by signal {signal}"),
@@ -391,9 +358,7 @@ fn free_ports(count: usize) -> Result<Vec<u16>> {
         .map(|_| TcpListener::bind(("127.0.0.1", 0)))
         .collect::<std::io::Result<_>>()
         .context("no free port")?;
-    held.iter()
-        .map(|listener| Ok(listener.local_addr()?.port()))
-        .collect()
+    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
 #[cfg(test)]
@@ -401,13 +366,7 @@ mod tests {
     use super::*;
 
     fn arguments(executors: usize, workers: usize) -> Arguments {
-        Arguments {
-            runs: PathBuf::from("/runs"),
-            executors,
-            cores: 0,
-            workers,
-            owned: true,
-        }
+        Arguments { runs: PathBuf::from("/runs"), executors, cores: 0, workers, owned: true }
     }
 
     fn described(executors: usize, workers: usize) -> Vec<String> {

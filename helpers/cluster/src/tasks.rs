@@ -75,17 +75,12 @@ pub async fn work(arguments: WorkerArguments) -> Result<()> {
 }
 
 async fn live(name: &str, redis_port: u16, journal: Arc<Journal>) -> Result<()> {
-    let connection = tokio::time::timeout(
-        Duration::from_secs(2),
-        apalis_redis::connect(url(redis_port)),
-    );
+    let connection =
+        tokio::time::timeout(Duration::from_secs(2), apalis_redis::connect(url(redis_port)));
     let storage = RedisStorage::<Resize>::new(connection.await.context("Redis does not answer")??)
         .with_config(settings());
-    let worker = WorkerBuilder::new(name)
-        .backend(storage)
-        .catch_panic()
-        .concurrency(1)
-        .build(move |task: Resize| {
+    let worker = WorkerBuilder::new(name).backend(storage).catch_panic().concurrency(1).build(
+        move |task: Resize| {
             let journal = journal.clone();
             async move {
                 // Computing, so off the threads that send the heartbeats.
@@ -93,11 +88,10 @@ async fn live(name: &str, redis_port: u16, journal: Arc<Journal>) -> Result<()> 
                     let item = task.source.display().to_string();
                     journal.note(&item, || resize_one(&task))
                 });
-                done.await
-                    .map_err(BoxDynError::from)?
-                    .map_err(BoxDynError::from)
+                done.await.map_err(BoxDynError::from)?.map_err(BoxDynError::from)
             }
-        });
+        },
+    );
     worker.run().await?;
     Ok(())
 }
@@ -130,11 +124,7 @@ fn tasks_for(paths: impl BufRead, arguments: &SubmitArguments) -> Result<Vec<Res
     for line in paths.lines() {
         let source = std::path::absolute(line?)?;
         let target = files::target_of(&source, &to)?;
-        tasks.push(Resize {
-            source,
-            target,
-            at_least: arguments.at_least,
-        });
+        tasks.push(Resize { source, target, at_least: arguments.at_least });
     }
     Ok(tasks)
 }
@@ -145,21 +135,14 @@ pub async fn count(arguments: CountArguments) -> Result<()> {
     let config = settings();
     let length = |command: &'static str, key: String| {
         let mut connection = connection.clone();
-        async move {
-            redis::cmd(command)
-                .arg(key)
-                .query_async::<u64>(&mut connection)
-                .await
-        }
+        async move { redis::cmd(command).arg(key).query_async::<u64>(&mut connection).await }
     };
     let waiting = length("LLEN", config.active_jobs_list()).await?
         + length("ZCARD", config.scheduled_jobs_set()).await?;
     let done = length("SCARD", config.done_jobs_set()).await?;
     let failed = length("SCARD", config.dead_jobs_set()).await?;
-    let all: u64 = redis::cmd("HLEN")
-        .arg(config.job_data_hash())
-        .query_async(&mut connection)
-        .await?;
+    let all: u64 =
+        redis::cmd("HLEN").arg(config.job_data_hash()).query_async(&mut connection).await?;
     let counts = serde_json::json!({
         "waiting": waiting,
         "running": all.saturating_sub(waiting + done + failed),
@@ -204,11 +187,7 @@ mod tests {
     use std::path::Path;
 
     fn arguments(to: &str) -> SubmitArguments {
-        SubmitArguments {
-            redis_port: 1,
-            to: PathBuf::from(to),
-            at_least: 0.5,
-        }
+        SubmitArguments { redis_port: 1, to: PathBuf::from(to), at_least: 0.5 }
     }
 
     #[test]
@@ -216,18 +195,13 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         let lines = "/x/a b.jpeg\nü.png\n";
         let tasks = tasks_for(lines.as_bytes(), &arguments("small")).unwrap();
-        let paths: Vec<(&Path, &Path)> = tasks
-            .iter()
-            .map(|task| (task.source.as_path(), task.target.as_path()))
-            .collect();
+        let paths: Vec<(&Path, &Path)> =
+            tasks.iter().map(|task| (task.source.as_path(), task.target.as_path())).collect();
         let (first, second) = (here.join("small/a b.png"), here.join("small/ü.png"));
         let source = here.join("ü.png");
         assert_eq!(
             paths,
-            [
-                (Path::new("/x/a b.jpeg"), first.as_path()),
-                (source.as_path(), second.as_path())
-            ]
+            [(Path::new("/x/a b.jpeg"), first.as_path()), (source.as_path(), second.as_path())]
         );
         assert!(tasks.iter().all(|task| task.at_least == 0.5));
         assert!(tasks_for(&b""[..], &arguments("small")).unwrap().is_empty());

@@ -4,14 +4,12 @@
 
 mod report;
 
-pub use report::Report;
-
 use crate::peer::{POOLS, Peer};
-use crate::session::{Session, cpu_of_all_processes, in_words, or_missing};
-use helpers::measure::cpu_time;
+use crate::session::{Report, Session, in_words, or_missing};
+use helpers::measure::{cpu_of_all_processes, cpu_time};
 use helpers::prelude::*;
 use helpers::{pool::*, xrays::*};
-use report::Variant;
+use report::{Results, Variant};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,16 +26,11 @@ const PEERS: [(&str, &str); 4] = [
     ("opencv", report::OPENCV),
     ("libvips", report::LIBVIPS),
 ];
-const OURS: [(&str, Resize); 3] = [
-    (report::PLAIN, resize_plain),
-    (report::FAST, resize),
-    (report::SCALED, resize_scaled),
-];
+const OURS: [(&str, Resize); 3] =
+    [(report::PLAIN, resize_plain), (report::FAST, resize), (report::SCALED, resize_scaled)];
 /// The same for a process pool, whose functions take what can be sent.
 const OURS_IN_PROCESSES: [(&str, ResizeAll); 2] = [
-    (report::FAST, |pool, paths| {
-        pool.try_map(|path: PathBuf| resize(&path).ok(), paths.to_vec())
-    }),
+    (report::FAST, |pool, paths| pool.try_map(|path: PathBuf| resize(&path).ok(), paths.to_vec())),
     (report::SCALED, |pool, paths| {
         pool.try_map(|path: PathBuf| resize_scaled(&path).ok(), paths.to_vec())
     }),
@@ -52,7 +45,7 @@ pub fn compare(runs: usize) -> Result<Report, String> {
     let set = xrays().map_err(in_words)?;
     if set.is_empty() {
         return Err(
-            "there are no X-rays to compare with; does WORKBOOK_XRAYS name them?".to_owned(),
+            "there are no X-rays to compare with; does WORKBOOK_XRAYS name them?".to_owned()
         );
     }
     let mut paths = set.paths();
@@ -80,13 +73,14 @@ pub fn compare(runs: usize) -> Result<Report, String> {
             or_missing(outcome, &variant.name, missing).is_some()
         });
     });
-    Ok(Report {
+    let results = Results {
         session,
         files: set.describe(),
         paths,
         cores: cores(),
         variants: ways.into_iter().map(|(variant, _)| variant).collect(),
-    })
+    };
+    Ok(results.report())
 }
 
 fn ways_on_one_core(paths: &[PathBuf], missing: &mut Vec<String>) -> Vec<(Variant, Way)> {
@@ -170,11 +164,7 @@ impl Way {
         Ok(match self {
             Way::Iterator(resize) => paths.iter().map(|path| resize(path).ok()).collect(),
             Way::Rayon(resize, pool) => pool.install(|| {
-                paths
-                    .par_iter()
-                    .with_max_len(1)
-                    .map(|path| resize(path).ok())
-                    .collect()
+                paths.par_iter().with_max_len(1).map(|path| resize(path).ok()).collect()
             }),
             Way::Processes(resize_all, pool) => resize_all(pool, paths).map_err(in_words)?,
             Way::Peer(peer) | Way::PeerPool(peer) => peer.ask(&json!("thumbnails"))?,

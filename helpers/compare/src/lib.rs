@@ -20,30 +20,30 @@ mod peer;
 mod pool;
 mod session;
 
+use session::Report;
 use std::ffi::c_int;
-use std::fmt::Display;
 
 /// `cargo workbook compare images`: 0, or 1 where it could not be done; then it has said why.
 #[unsafe(no_mangle)]
 pub extern "C" fn compare_images(runs: u32, json: bool) -> c_int {
-    show(images::compare(runs as usize), json, images::Report::json)
+    show(images::compare(runs as usize), json)
 }
 
 /// `cargo workbook compare network`, likewise.
 #[unsafe(no_mangle)]
 pub extern "C" fn compare_network(runs: u32, json: bool) -> c_int {
-    show(network::compare(runs as usize), json, network::Report::json)
+    show(network::compare(runs as usize), json)
 }
 
 /// `cargo workbook compare pool`, likewise.
 #[unsafe(no_mangle)]
 pub extern "C" fn compare_pool(runs: u32, json: bool) -> c_int {
-    show(Ok(pool::compare(runs as usize)), json, pool::Report::json)
+    show(Ok(pool::compare(runs as usize)), json)
 }
 
-fn show<R: Display>(report: Result<R, String>, json: bool, to_json: fn(&R) -> String) -> c_int {
+fn show(report: Result<Report, String>, json: bool) -> c_int {
     match report {
-        Ok(report) if json => println!("{}", to_json(&report)),
+        Ok(report) if json => println!("{}", report.json()),
         Ok(report) => print!("{report}"),
         Err(why) => {
             eprintln!("error: {why}");

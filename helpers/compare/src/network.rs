@@ -2,13 +2,11 @@
 
 mod report;
 
-pub use report::Report;
-
 use crate::peer::Peer;
-use crate::session::{Session, in_words, or_missing};
+use crate::session::{Report, Session, in_words, or_missing};
 use helpers::prelude::*;
 use helpers::{runtime::*, weather::*};
-use report::Variant;
+use report::{Results, Variant};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,9 +53,7 @@ impl Task {
 
     fn serve(&self) -> Result<Server, String> {
         let settings = ServerSettings {
-            latency: Latency::Fixed {
-                ms: self.latency_ms,
-            },
+            latency: Latency::Fixed { ms: self.latency_ms },
             interval_minutes: self.interval_minutes,
             ..ServerSettings::default()
         };
@@ -103,11 +99,12 @@ pub fn compare(runs: usize) -> Result<Report, String> {
             seconds.is_some()
         });
     });
-    Ok(Report {
+    let results = Results {
         session,
         tasks,
         variants: ways.into_iter().map(|(variant, _)| variant).collect(),
-    })
+    };
+    Ok(results.report())
 }
 
 /// In the order of a round.
@@ -172,10 +169,7 @@ impl Way {
 
 /// How many readings came.
 fn with_threads(url: &str, dates: &[String], threads: usize) -> Result<usize, FetchError> {
-    let client = reqwest::blocking::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()?;
+    let client = reqwest::blocking::Client::builder().no_proxy().tls_certs_only([]).build()?;
     let next = AtomicUsize::new(0);
     let work = || {
         let mut readings = 0;
@@ -187,9 +181,7 @@ fn with_threads(url: &str, dates: &[String], threads: usize) -> Result<usize, Fe
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let joined = threads.into_iter().map(|thread| thread.join());
-        joined
-            .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .sum()
+        joined.map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).sum()
     })
 }
 

@@ -10,10 +10,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer.py");
 
 /// Python's pools, each with its name in the reports.
-pub const POOLS: [(&str, &str); 2] = [
-    ("executor", "Python, ProcessPoolExecutor"),
-    ("joblib", "Python, joblib"),
-];
+pub const POOLS: [(&str, &str); 2] =
+    [("executor", "Python, ProcessPoolExecutor"), ("joblib", "Python, joblib")];
 
 pub struct Peer {
     /// Name and version of the library.
@@ -41,12 +39,7 @@ impl Peer {
             .map_err(|error| format!("{} did not start: {error}", python.display()))?;
         let input = process.stdin.take();
         let output = BufReader::new(process.stdout.take().ok_or("Python has no output")?);
-        let mut peer = Peer {
-            version: String::new(),
-            process,
-            input,
-            output,
-        };
+        let mut peer = Peer { version: String::new(), process, input, output };
         peer.version = peer.ask(request)?;
         Ok(peer)
     }

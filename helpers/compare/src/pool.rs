@@ -2,13 +2,11 @@
 
 mod report;
 
-pub use report::Report;
-
 use crate::peer::{POOLS, Peer};
-use crate::session::{Session, in_words, or_missing};
+use crate::session::{Report, Session, in_words, or_missing};
 use helpers::pool::*;
 use helpers::prelude::*;
-use report::Variant;
+use report::{Results, Variant};
 use serde_json::json;
 
 /// One thing to do in a round. The pool lives from the first task of a round to its last.
@@ -27,26 +25,14 @@ pub struct Task {
 
 pub const START: Task = task("start", "to start the workers and have two results", (2, 2));
 pub const ONE_BY_ONE: Task = task("negate", "a number, sent alone", (50_000, 3_000));
-pub const IN_CHUNKS: Task = Task {
-    chunk: 100,
-    ..task(
-        "negate",
-        "a number, sent with 99 others",
-        (1_000_000, 50_000),
-    )
-};
+pub const IN_CHUNKS: Task =
+    Task { chunk: 100, ..task("negate", "a number, sent with 99 others", (1_000_000, 50_000)) };
 const BYTES: Task = task("bytes", "a result of 10 MB of bytes", (8, 8));
 const FLOATS: Task = task("floats", "a result of 10 MB of 64-bit floats", (8, 8));
 const END: Task = task("end", "to end the workers", (0, 0));
 
 const fn task(name: &'static str, title: &'static str, items: (usize, usize)) -> Task {
-    Task {
-        name,
-        title,
-        items,
-        chunk: 1,
-        whole: items.0 <= 2,
-    }
+    Task { name, title, items, chunk: 1, whole: items.0 <= 2 }
 }
 
 /// In the order of a round.
@@ -75,11 +61,12 @@ pub fn compare(runs: usize) -> Report {
             });
         }
     });
-    Report {
+    let results = Results {
         session,
         workers,
         variants: sides.into_iter().map(|(variant, _)| variant).collect(),
-    }
+    };
+    results.report()
 }
 
 enum Side {
@@ -140,7 +127,7 @@ fn large<T>(
     make: fn(usize) -> Vec<T>,
 ) -> (f64, bool)
 where
-    T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+    T: serde::Serialize + serde::de::DeserializeOwned + 'static,
 {
     let results = pool.map(make, 0..task.items.0);
     let took = start.elapsed().as_secs_f64();

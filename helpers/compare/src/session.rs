@@ -1,9 +1,8 @@
 //! What all comparisons share: the rounds, the marks, and what every report says.
 
 use helpers::machine::{machine, today};
-use helpers::measure::{Timing, median, seconds};
+use helpers::measure::{Load, Timing, median, seconds};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::fmt;
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -42,82 +41,10 @@ impl Session {
         Session {
             machine: machine().stamp(),
             runs,
-            others: load
-                .zip(Load::now())
-                .map(|(before, now)| now.since(&before)),
+            others: load.zip(Load::now()).map(|(before, now)| now.since(&before).others),
             took: started.elapsed().as_secs_f64(),
             missing,
         }
-    }
-
-    /// The report: what it is `about`, `once` (what is done once in each round), the table with its
-    /// heads above it, `notes` on it, then what is missing, marks, disturbances, versions.
-    pub fn print<'a>(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        (about, once): (&str, &str),
-        (heads, rows): (&[&str], Vec<Vec<String>>),
-        notes: &str,
-        marks: &[Mark],
-        versions: impl Iterator<Item = &'a str>,
-    ) -> fmt::Result {
-        let (runs, took) = (self.runs, self.took);
-        writeln!(f, "{}\n{about}", self.machine)?;
-        writeln!(
-            f,
-            "rounds   {runs} after a warm-up, {once} once in every round, {took:.0} s\n"
-        )?;
-        let heads = heads.iter().map(|head| (*head).to_owned()).collect();
-        let table: Vec<Vec<String>> = std::iter::once(heads).chain(rows).collect();
-        writeln!(f, "{}{notes}", aligned(&table))?;
-        for missing in &self.missing {
-            writeln!(f, "– not compared: {missing}")?;
-        }
-        for mark in marks {
-            let (sign, words) = mark.state.in_words();
-            let sign = format!("{sign} {words}");
-            writeln!(f, "{sign:<13}  {} ({})", mark.mark, mark.why)?;
-        }
-        if let Some(others) = self.busy() {
-            writeln!(
-                f,
-                "Other programs kept {others:.1} of {} cores busy meanwhile; a quiet machine gives \
-                 better figures.",
-                machine().cores
-            )?;
-        }
-        let mut different: Vec<&str> = Vec::new();
-        for version in versions.filter(|version| !version.is_empty()) {
-            if !different.contains(&version) {
-                different.push(version);
-            }
-        }
-        match different.is_empty() {
-            true => Ok(()),
-            false => writeln!(f, "Compared with {}.", different.join(", ")),
-        }
-    }
-
-    /// One line of JSON: what every report has, then what only this one has.
-    pub fn json(&self, marks: &[Mark], variants: Vec<Value>, more: Value) -> String {
-        let to_json = |mark: &Mark| {
-            let (_, state) = mark.state.in_words();
-            json!({ "mark": mark.mark, "state": state, "why": mark.why })
-        };
-        let marks: Vec<Value> = marks.iter().map(to_json).collect();
-        let mut document = json!({
-            "machine": self.machine,
-            "date": today(),
-            "runs": self.runs,
-            "cores_used_by_others": self.others,
-            "variants": variants,
-            "missing": self.missing,
-            "marks": marks,
-        });
-        if let (Some(document), Value::Object(mut more)) = (document.as_object_mut(), more) {
-            document.append(&mut more);
-        }
-        document.to_string()
     }
 
     /// A mark; `found` is whether it is met and the figures behind that, where there are any.
@@ -148,6 +75,86 @@ impl Session {
     /// How many cores other programs used, where that disturbed.
     fn busy(&self) -> Option<f64> {
         self.others.filter(|&others| others > QUIET)
+    }
+}
+
+/// What one comparison found out.
+pub struct Report {
+    pub session: Session,
+    /// What was compared, in one or more lines.
+    pub about: String,
+    /// What is done once in each round.
+    pub once: &'static str,
+    /// The table's heads, and its rows (see [`aligned`]).
+    pub heads: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
+    /// Lines below the table.
+    pub notes: String,
+    pub marks: Vec<Mark>,
+    /// For JSON: each variant, with the version of its library.
+    pub variants: Vec<Value>,
+    /// For JSON: what only this comparison has.
+    pub more: Value,
+}
+
+impl Report {
+    /// One line of JSON: what every report has, then what only this one has.
+    pub fn json(&self) -> String {
+        let to_json = |mark: &Mark| {
+            let (_, state) = mark.state.in_words();
+            json!({ "mark": mark.mark, "state": state, "why": mark.why })
+        };
+        let mut document = json!({
+            "machine": self.session.machine,
+            "date": today(),
+            "runs": self.session.runs,
+            "cores_used_by_others": self.session.others,
+            "variants": self.variants,
+            "missing": self.session.missing,
+            "marks": self.marks.iter().map(to_json).collect::<Vec<_>>(),
+        });
+        if let (Some(document), Some(more)) = (document.as_object_mut(), self.more.as_object()) {
+            document.extend(more.clone());
+        }
+        document.to_string()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (session, once) = (&self.session, self.once);
+        let (runs, took) = (session.runs, session.took);
+        writeln!(f, "{}\n{}", session.machine, self.about)?;
+        writeln!(f, "rounds   {runs} after a warm-up, {once} once in every round, {took:.0} s\n")?;
+        let mut table = vec![self.heads.iter().map(|head| head.to_string()).collect()];
+        table.extend_from_slice(&self.rows);
+        writeln!(f, "{}{}", aligned(&table), self.notes)?;
+        for missing in &session.missing {
+            writeln!(f, "– not compared: {missing}")?;
+        }
+        for mark in &self.marks {
+            let (sign, words) = mark.state.in_words();
+            let sign = format!("{sign} {words}");
+            writeln!(f, "{sign:<13}  {} ({})", mark.mark, mark.why)?;
+        }
+        if let Some(others) = session.busy() {
+            writeln!(
+                f,
+                "Other programs kept {others:.1} of {} cores busy meanwhile; a quiet machine gives \
+                 better figures.",
+                machine().cores
+            )?;
+        }
+        let mut different: Vec<&str> = Vec::new();
+        for version in self.variants.iter().filter_map(|v| v["version"].as_str()) {
+            if !version.is_empty() && !different.contains(&version) {
+                different.push(version);
+            }
+        }
+        match different.is_empty() {
+            true => Ok(()),
+            false => writeln!(f, "Compared with {}.", different.join(", ")),
+        }
     }
 }
 
@@ -197,10 +204,7 @@ pub fn times_faster(slow: &[f64], fast: &[f64]) -> f64 {
     median(&pairs.map(|(slow, fast)| slow / fast).collect::<Vec<_>>())
 }
 
-/// The cells of a table that tell how long the rounds took.
-pub const TIMES: [&str; 3] = ["median", "fastest", "slowest"];
-
-/// Likewise.
+/// The cells of a table that tell how long the rounds took: the median, the fastest, the slowest.
 pub fn times(all: &[f64]) -> [String; 3] {
     let (fastest, slowest) = Timing::of_wall("", all.to_vec()).range();
     [median(all), fastest, slowest].map(seconds)
@@ -239,81 +243,6 @@ fn show_progress(round: usize, runs: usize) {
             _ => eprint!("\r  round {round} of {runs}\x1b[K"),
         }
     }
-}
-
-/// How much the processors have done up to a moment. Linux only.
-struct Load {
-    /// Seconds that all processors together have worked, whoever for.
-    busy: f64,
-    /// Seconds that they have worked for this comparison.
-    own: f64,
-    at: Instant,
-}
-
-impl Load {
-    fn now() -> Option<Load> {
-        let text = std::fs::read_to_string("/proc/stat").ok()?;
-        let line = text.lines().next()?.strip_prefix("cpu ")?;
-        let ticks: Vec<f64> = line.split_whitespace().flat_map(str::parse).collect();
-        // user, nice, system, idle, waiting for the disk, two kinds of interrupts, stolen by the
-        // host.
-        let &[user, nice, system, _, _, irq, soft, stolen, ..] = &ticks[..] else {
-            return None;
-        };
-        Some(Load {
-            busy: (user + nice + system + irq + soft + stolen) / TICKS,
-            own: cpu_of_all_processes()?,
-            at: Instant::now(),
-        })
-    }
-
-    /// Cores that others used since then.
-    fn since(&self, before: &Load) -> f64 {
-        let others = (self.busy - before.busy) - (self.own - before.own);
-        others.max(0.0) / (self.at - before.at).as_secs_f64()
-    }
-}
-
-/// In a second, on every Linux that runs Rust.
-const TICKS: f64 = 100.0;
-
-/// CPU seconds of this process and of all that it has started, directly or not, whether they still
-/// live or not. In steps of 10 ms, and on Linux only.
-pub fn cpu_of_all_processes() -> Option<f64> {
-    let mut processes = HashMap::new();
-    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let pid = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        let Some(pid) = pid else { continue };
-        // One that has just ended is in its parent's account.
-        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        processes.extend(parent_and_ticks(&stat).map(|found| (pid, found)));
-    }
-    let own = std::process::id();
-    let ours = processes.iter().filter(|(pid, _)| {
-        let mut pid = **pid;
-        while pid != own {
-            match processes.get(&pid) {
-                Some((parent, _)) => pid = *parent,
-                None => return false,
-            }
-        }
-        true
-    });
-    Some(ours.map(|(_, (_, ticks))| ticks).sum::<f64>() / TICKS)
-}
-
-/// From a line of `/proc/*/stat`: the parent, and the ticks of the process and of its children
-/// that have ended.
-fn parent_and_ticks(stat: &str) -> Option<(u32, f64)> {
-    // The name before it is in parentheses, and may hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let parent = fields.get(1)?.parse().ok()?;
-    let ticks = fields.get(11..15)?.iter();
-    Some((parent, ticks.flat_map(|ticks| ticks.parse::<f64>()).sum()))
 }
 
 #[cfg(test)]
@@ -372,13 +301,5 @@ pub mod tests {
         let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect();
         let rows = [row(&["", "µs"]), row(&["heading"]), row(&[" a", "12345"])];
         assert_eq!(aligned(&rows), "            µs\nheading\n a       12345\n");
-    }
-
-    #[test]
-    fn the_system_tells_what_a_process_has_used() {
-        let stat = "42 (a) name)) S 7 42 42 0 -1 4194560 99 0 0 0 10 20 30 40 20 0 1 0 5";
-        assert_eq!(parent_and_ticks(stat), Some((7, 100.0)));
-        assert_eq!(parent_and_ticks(""), None);
-        assert_eq!(cpu_of_all_processes().is_some(), cfg!(target_os = "linux"));
     }
 }

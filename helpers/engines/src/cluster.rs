@@ -71,6 +71,11 @@ pub(crate) fn cluster_folder() -> PathBuf {
     root().join("target/workbook/cluster/bin")
 }
 
+/// Where the cluster itself is; or what a reader is told who has not built it.
+fn built() -> Result<PathBuf, &'static str> {
+    cluster_program("cluster").ok_or(ABSENT)
+}
+
 /// Where one of the [`CLUSTER_PROGRAMS`] is, if it is built.
 pub fn cluster_program(name: &str) -> Option<PathBuf> {
     let program = cluster_folder().join(name);
@@ -98,7 +103,6 @@ pub struct Cluster {
 
 /// The process that holds the others; they end when its standard input does.
 struct Supervisor {
-    program: PathBuf,
     child: Child,
     place: Place,
 }
@@ -115,26 +119,19 @@ impl Cluster {
     /// A Ballista scheduler and so many executors, each a process that runs one task at a time.
     pub fn of_executors(count: usize) -> Result<Cluster, ClusterError> {
         let arguments = ["--executors", &count.max(1).to_string(), "--workers", "0"];
-        Cluster::up(cluster_program("cluster").ok_or(ABSENT), &arguments)
+        Cluster::up(built(), &arguments)
     }
 
     /// A Redis and so many apalis workers, each a process that runs one task at a time.
     pub fn of_workers(count: usize) -> Result<Cluster, ClusterError> {
         let arguments = ["--executors", "0", "--workers", &count.max(1).to_string()];
-        let redis = || tool("redis-server").ok_or(NO_REDIS);
-        let program = cluster_program("cluster").ok_or(ABSENT);
-        let program = program.and_then(|program| redis().map(|_| program));
-        Cluster::up(program, &arguments)
+        let beside_redis = |program| tool("redis-server").map(|_| program).ok_or(NO_REDIS);
+        Cluster::up(built().and_then(beside_redis), &arguments)
     }
 
     /// No cluster: DataFusion, the engine inside Ballista, in one process with `cores` threads.
     pub fn in_one_process(cores: usize) -> Cluster {
-        Cluster {
-            program: cluster_program("cluster").ok_or(ABSENT),
-            supervisor: None,
-            tables: Vec::new(),
-            partitions: cores.max(1),
-        }
+        Cluster { program: built(), supervisor: None, tables: Vec::new(), partitions: cores.max(1) }
     }
 
     fn up(
@@ -148,12 +145,7 @@ impl Cluster {
                 None
             }
         };
-        Ok(Cluster {
-            program,
-            supervisor,
-            tables: Vec::new(),
-            partitions: LIST_FILES,
-        })
+        Ok(Cluster { program, supervisor, tables: Vec::new(), partitions: LIST_FILES })
     }
 
     /// Whether there is anything to ask; `false` where the programs are not built, or Redis is not
@@ -220,7 +212,7 @@ impl Cluster {
     fn submit(&self, statements: &str, runs: usize) -> Result<Job, ClusterError> {
         let program = match &self.program {
             Ok(program) => program,
-            Err(why) => return Ok(Job { work: Err(why) }),
+            Err(why) => return Ok(Job { child: Err(why) }),
         };
         let mut sql = command(program);
         sql.args(["sql", "--runs", &runs.to_string()]);
@@ -238,9 +230,7 @@ impl Cluster {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(ClusterError::failed)?;
-        Ok(Job {
-            work: Ok(Some(child)),
-        })
+        Ok(Job { child: Ok(child) })
     }
 
     /// Puts a task for each X-ray into Redis: make it small, write it into the folder `to`. Each
@@ -251,10 +241,9 @@ impl Cluster {
         to: &Path,
         at_least: f64,
     ) -> Result<usize, ClusterError> {
-        let Some(supervisor) = &self.supervisor else {
+        let Some(mut submit) = self.about_tasks("submit")? else {
             return Ok(0);
         };
-        let mut submit = supervisor.about_tasks("submit")?;
         submit.args(["--at-least", &at_least.to_string()]);
         submit.arg("--to").arg(to);
         let lines = paths.iter().map(|path| format!("{}\n", path.display()));
@@ -264,10 +253,22 @@ impl Cluster {
 
     /// How many tasks wait, run, are done and have failed, as Redis knows it.
     pub fn tasks(&self) -> Result<TaskCounts, ClusterError> {
-        match &self.supervisor {
-            Some(supervisor) => ask(supervisor.about_tasks("tasks")?, b""),
+        match self.about_tasks("tasks")? {
+            Some(tasks) => ask(tasks, b""),
             None => Ok(TaskCounts::default()),
         }
+    }
+
+    /// One of the commands that talk to Redis; none where there is no cluster.
+    fn about_tasks(&self, word: &str) -> Result<Option<Command>, ClusterError> {
+        let (Ok(program), Some(supervisor)) = (&self.program, &self.supervisor) else {
+            return Ok(None);
+        };
+        let port = supervisor.place.redis_port;
+        let port = port.ok_or_else(|| ClusterError::failed("it has no workers"))?;
+        let mut order = command(program);
+        order.args([word, "--redis-port", &port.to_string()]);
+        Ok(Some(order))
     }
 
     /// Waits until every task is done or has failed for good. While Redis is away it goes on
@@ -302,11 +303,12 @@ impl Cluster {
     }
 
     fn order(&self, words: &[&str]) -> Result<Report, ClusterError> {
-        let Some(supervisor) = &self.supervisor else {
-            let why = self.program.as_ref().err();
-            return Ok(Report::absent(why.unwrap_or(&"It has one process only.")));
+        let (program, supervisor) = match (&self.program, &self.supervisor) {
+            (Ok(program), Some(supervisor)) => (program, supervisor),
+            (Ok(_), None) => return Ok(Report::absent("It has one process only.")),
+            (Err(why), _) => return Ok(Report::absent(why)),
         };
-        let mut order = command(&supervisor.program);
+        let mut order = command(program);
         order.args(words).arg("--json");
         order.arg("--runs").arg(runs_folder());
         order.arg("--folder").arg(&supervisor.place.folder);
@@ -348,26 +350,24 @@ impl fmt::Debug for Cluster {
 /// A query that runs.
 #[derive(Debug)]
 pub struct Job {
-    /// The process, until it is waited for; or why there is none.
-    work: Result<Option<Child>, &'static str>,
+    /// The process; or why there is none.
+    child: Result<Child, &'static str>,
 }
 
 impl Job {
     /// Waits for its table.
     pub fn wait(mut self) -> Result<Answer, ClusterError> {
-        match &mut self.work {
+        // Nothing is left for `drop` to end.
+        match std::mem::replace(&mut self.child, Err(ABSENT)) {
             Err(why) => Ok(Answer::absent(why)),
-            Ok(child) => match child.take() {
-                Some(child) => Ok(Answer::new(finish(child)?)),
-                None => Err(ClusterError::failed("it was waited for already")),
-            },
+            Ok(child) => Ok(Answer::new(finish(child)?)),
         }
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if let Ok(Some(child)) = &mut self.work {
+        if let Ok(child) = &mut self.child {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -394,11 +394,7 @@ impl Supervisor {
             let _ = BufReader::new(output).read_line(&mut line);
         }
         match serde_json::from_str(&line) {
-            Ok(place) => Ok(Supervisor {
-                program: program.to_owned(),
-                child,
-                place,
-            }),
+            Ok(place) => Ok(Supervisor { child, place }),
             Err(_) => {
                 let _ = child.kill();
                 let mut words = String::new();
@@ -409,15 +405,6 @@ impl Supervisor {
                 Err(not_started(plain(&words)))
             }
         }
-    }
-
-    /// One of the commands that talk to Redis.
-    fn about_tasks(&self, word: &str) -> Result<Command, ClusterError> {
-        let port = self.place.redis_port;
-        let port = port.ok_or_else(|| ClusterError::failed("it has no workers"))?;
-        let mut order = command(&self.program);
-        order.args([word, "--redis-port", &port.to_string()]);
-        Ok(order)
     }
 }
 
@@ -482,32 +469,19 @@ mod tests {
     fn a_list_is_dealt_into_files_and_loses_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path();
-        let paths: Vec<PathBuf> = (0..50)
-            .map(|n| PathBuf::from(format!("/x/{n}.jpg")))
-            .collect();
+        let paths: Vec<PathBuf> = (0..50).map(|n| PathBuf::from(format!("/x/{n}.jpg"))).collect();
         write_list(place, &paths).unwrap();
-        let files: Vec<_> = fs::read_dir(place)
-            .unwrap()
-            .flatten()
-            .map(|e| e.path())
-            .collect();
+        let files: Vec<_> = fs::read_dir(place).unwrap().flatten().map(|e| e.path()).collect();
         assert_eq!(files.len(), LIST_FILES);
-        let text: String = files
-            .iter()
-            .map(|file| fs::read_to_string(file).unwrap())
-            .collect();
+        let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
         assert_eq!(text.lines().count(), 50);
         assert!(text.contains(r#"{"path":"/x/49.jpg"}"#));
     }
 
     #[test]
     fn without_the_programs_every_call_answers_and_nothing_fails() {
-        let mut cluster = Cluster {
-            program: Err(NO_REDIS),
-            supervisor: None,
-            tables: Vec::new(),
-            partitions: 1,
-        };
+        let mut cluster =
+            Cluster { program: Err(NO_REDIS), supervisor: None, tables: Vec::new(), partitions: 1 };
         cluster.list("xrays", &[PathBuf::from("a.jpg")]).unwrap();
         assert!(!cluster.is_there());
         assert!(cluster.sql("SELECT 1").unwrap().rows::<(i64,)>().is_empty());
@@ -543,10 +517,6 @@ mod tests {
             ["CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '/b/x.parquet'"]
         );
         cluster.table("u", Path::new("/a/it's"));
-        assert!(
-            cluster.tables[1]
-                .1
-                .ends_with("STORED AS JSON LOCATION '/a/it''s'")
-        );
+        assert!(cluster.tables[1].1.ends_with("STORED AS JSON LOCATION '/a/it''s'"));
     }
 }

@@ -103,10 +103,7 @@ fn shell_within(limit: Duration, folder: &Path, needs: &str, line: &str) -> Shel
     // because what sh cannot parse must not take this with it.
     let script = format!("read -r _ || exit\nexec </dev/null 2>&1\n{line}");
     let mut command = command("sh");
-    command
-        .args(["-c", &script])
-        .current_dir(folder)
-        .env("PATH", path);
+    command.args(["-c", &script]).current_dir(folder).env("PATH", path);
     match child::run(command, b"begin\n", limit) {
         Err(error) => not_run(format!("sh did not start: {error}")),
         Ok(done) => Shell {
@@ -132,11 +129,7 @@ mod tests {
 
     #[test]
     fn both_outputs_arrive_in_order_and_the_code_too() {
-        let done = shell(
-            Path::new("."),
-            "sh",
-            "echo one; echo two >&2; echo three; exit 3",
-        );
+        let done = shell(Path::new("."), "sh", "echo one; echo two >&2; echo three; exit 3");
         assert_eq!(done.output, "one\ntwo\nthree\n");
         assert_eq!(format!("{done:?}"), "one\ntwo\nthree\n(exit code 3)");
     }
@@ -154,10 +147,7 @@ mod tests {
         assert_eq!((done.output.as_str(), done.code), ("1\n", None));
         assert!(format!("{done:?}").contains("signal 11"), "{done:?}");
         let done = shell(Path::new("no such folder"), "sh", "echo 1");
-        assert!(
-            !done.ran() && done.output.contains("no such folder"),
-            "{done:?}"
-        );
+        assert!(!done.ran() && done.output.contains("no such folder"), "{done:?}");
         assert_eq!(here("cat; echo read nothing").output, "read nothing\n");
     }
 
@@ -167,10 +157,7 @@ mod tests {
         let line = "sleep 600 & echo $!; timeout 600 sh -c 'echo $$; sleep 600'; echo never";
         let done = shell_within(Duration::from_millis(500), Path::new("."), "timeout", line);
         assert_eq!(done.code, None);
-        assert!(
-            format!("{done:?}").contains("still running after 0 s"),
-            "{done:?}"
-        );
+        assert!(format!("{done:?}").contains("still running after 0 s"), "{done:?}");
         let pids: Vec<&str> = done.output.lines().collect();
         assert_eq!(pids.len(), 2, "{done:?}");
         assert!(!pids.iter().any(|pid| runs(pid)), "{pids:?}");

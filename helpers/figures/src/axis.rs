@@ -11,6 +11,8 @@ pub(crate) enum Axis {
     Linear(RangedCoordf64),
     /// The second is the base of its ticks, 2 or 10.
     Log(LogCoord<f64>, f64),
+    /// One of these, with ticks at places of our own.
+    At(Box<Axis>, Vec<f64>),
 }
 
 impl Axis {
@@ -30,7 +32,11 @@ impl Axis {
     pub(crate) fn labels(&self) -> impl Fn(&f64) -> String + use<> {
         let Range { start, end } = self.range();
         let (wide, size) = ((end - start).abs(), start.abs().max(end.abs()));
-        let log = matches!(self, Axis::Log(..)) && end / start > 5.0;
+        let log = match self {
+            Axis::Linear(_) => false,
+            Axis::Log(..) => end / start > 5.0,
+            Axis::At(..) => true,
+        };
         let decimals = move |size: f64| (2.0 + (size / wide).log10()).floor().max(0.0) as usize;
         move |&value| match value {
             v if log => number(v),
@@ -57,6 +63,7 @@ impl Ranged for Axis {
         match self {
             Axis::Linear(axis) => axis.map(value, limit),
             Axis::Log(axis, _) => axis.map(value, limit),
+            Axis::At(axis, _) => axis.map(value, limit),
         }
     }
 
@@ -66,6 +73,7 @@ impl Ranged for Axis {
         let (axis, base) = match self {
             Axis::Log(axis, base) => (axis, base),
             Axis::Linear(axis) => return axis.key_points(hint),
+            Axis::At(_, ticks) => return ticks.clone(),
         };
         let Range { start, end } = axis.range();
         if end / start < 5.0 && *base == 10.0 {
@@ -88,6 +96,7 @@ impl Ranged for Axis {
         match self {
             Axis::Linear(axis) => axis.range(),
             Axis::Log(axis, _) => axis.range(),
+            Axis::At(axis, _) => axis.range(),
         }
     }
 }

@@ -165,13 +165,27 @@ pub(crate) fn picture(size: (u32, u32), draw: impl FnOnce(&Area) -> Drawn) -> Dr
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        area.fill(&CARD)?;
-        let corner = (size.0 as i32 - 1, size.1 as i32 - 1);
-        area.draw(&Rectangle::new([(0, 0), corner], GRID))?;
+        area.draw(&Polygon::new(rounded(size, 0.0), GRID))?;
+        area.draw(&Polygon::new(rounded(size, FINE), CARD))?;
         draw(&area)?;
         area.present()?;
     }
     Ok(svg)
+}
+
+/// The outline of a card with round corners, so far inside of the picture's edges.
+fn rounded((wide, high): (u32, u32), inside: f64) -> Vec<(i32, i32)> {
+    let centre = (f64::from(wide.min(high)) / 2.0).min(8.0 * FINE);
+    let at = |step: u32| {
+        let angle = f64::from(step / 7 * 6 + step % 7) * 15.0;
+        let (sin, cos) = angle.to_radians().sin_cos();
+        let place = |side: f64, far: bool, long: u32| {
+            let centre = if far { f64::from(long) - 1.0 - centre } else { centre };
+            (centre + side * (8.0 * FINE - inside).min(centre)).round() as i32
+        };
+        (place(cos, matches!(step / 7, 0 | 3), wide), place(sin, step / 7 < 2, high))
+    };
+    (0..28).map(at).collect()
 }
 
 fn font(size: f64, weight: FontStyle) -> FontDesc<'static> {
@@ -297,13 +311,19 @@ impl<'a> Pen<'a> {
     }
 }
 
-/// Where the x axis of a chart has a value, in pixels of the figure.
+/// Where a chart has a point, in pixels of the figure.
+pub(crate) fn place_of(chart: &Chart, point: (f64, f64)) -> (f64, f64) {
+    let (x, y) = chart.backend_coord(&point);
+    (f64::from(x) / FINE, f64::from(y) / FINE)
+}
+
+/// Where the x axis of a chart has a value.
 pub(crate) fn x_of(chart: &Chart, value: f64) -> f64 {
-    f64::from(chart.backend_coord(&(value, 0.0)).0) / FINE
+    place_of(chart, (value, 0.0)).0
 }
 
 /// Marks whose shape tells groups and series apart without their colour; of `size` 1 they are about
-/// 8 pixels wide. The fourth is a ring, through which other marks can be seen.
+/// 8 pixels wide. The fourth is a ring, light within, that can be seen on other marks.
 pub(crate) fn marks<C: CoordTranslate<From: Clone>>(
     area: &DrawingArea<SVGBackend, C>,
     at: &[C::From],
@@ -317,7 +337,10 @@ pub(crate) fn marks<C: CoordTranslate<From: Clone>>(
             0 => area.draw(&Circle::new(at, radius, colour.filled()))?,
             1 => area.draw(&TriangleMarker::new(at, radius + 2, colour.filled()))?,
             2 => area.draw(&Cross::new(at, radius, colour.stroke_width(4)))?,
-            _ => area.draw(&Circle::new(at, radius, colour.stroke_width(4)))?,
+            _ => {
+                area.draw(&Circle::new(at.clone(), radius - 1, CARD.mix(0.8).filled()))?;
+                area.draw(&Circle::new(at, radius, colour.stroke_width(3)))?;
+            }
         }
     }
     Ok(())
@@ -339,9 +362,22 @@ fn hatching([(x0, y0), (x1, y1)]: [(f64, f64); 2], falling: bool) -> Vec<(i32, i
     points.into_iter().map(at).collect()
 }
 
-/// White or dark, whichever reads better on `ground`.
-pub(crate) fn on(ground: RGBColor) -> RGBColor {
-    let light = |c: u8, share: f64| (f64::from(c) / 255.0).powf(2.2) * share;
-    let light = light(ground.0, 0.2126) + light(ground.1, 0.7152) + light(ground.2, 0.0722);
-    if light > 0.2 { INK } else { WHITE }
+/// How light a colour is for the eye, from 0 to 1.
+fn light(colour: RGBColor) -> f64 {
+    let part = |c: u8, share: f64| (f64::from(c) / 255.0).powf(2.2) * share;
+    part(colour.0, 0.2126) + part(colour.1, 0.7152) + part(colour.2, 0.0722)
+}
+
+/// White or black, whichever reads better on `ground`: the contrast is at least 4.5.
+fn on(ground: RGBColor) -> RGBColor {
+    if light(ground) > 0.18 { BLACK } else { WHITE }
+}
+
+/// A colour for words on the card: as dark as it must be for a contrast of 4.5.
+pub(crate) fn ink(mut colour: RGBColor) -> RGBColor {
+    while light(colour) > 0.165 {
+        let [r, g, b] = [colour.0, colour.1, colour.2].map(|c| (f64::from(c) * 0.93) as u8);
+        colour = RGBColor(r, g, b);
+    }
+    colour
 }

@@ -57,7 +57,7 @@ fn draw<S: AsRef<str>>(title: &str, images: &[(S, GrayImage)], to_scale: bool) -
 fn paint(card: &Card, captions: &[String], images: &[&GrayImage], to_scale: bool) -> String {
     let across = images.len().clamp(2, 6);
     let cell = ((RIGHT - LEFT - GAP * (across - 1) as f64) / across as f64).min(300.0);
-    let most = (cell / SMALL / 0.61) as usize;
+    let most = fitting(cell, SMALL);
     let longest = |image: &GrayImage| f64::from(image.width().max(image.height()).max(1));
     let largest = images.iter().map(|image| longest(image)).fold(1.0, f64::max);
     let fit = |image: &&GrayImage| {

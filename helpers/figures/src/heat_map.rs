@@ -1,9 +1,10 @@
 //! Rows × columns of values as colours.
 
 use crate::Figure;
-use crate::axis::bounds;
+use crate::axis::{Axis, bounds};
 use crate::card::*;
 use crate::text::*;
+use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
@@ -12,7 +13,8 @@ use plotters::style::text_anchor::HPos;
 /// `values[row][column]`; missing and non-finite values are hatched. The colours (viridis) are
 /// evenly spaced for the eye, also for colour-blind ones and in grey print. Where the unit has a ×,
 /// such as `"times faster (×)"`, values are ratios: colours are logarithmic, pale at 1, orange
-/// below and blue above. Where cells are wide enough their numbers stand in them.
+/// down to the smallest and blue up to the largest. Where cells are wide enough their numbers stand
+/// in them.
 ///
 /// ```
 /// use figures::heat_map;
@@ -79,21 +81,23 @@ fn paint(
     value: impl Fn(usize, usize) -> Option<f64>,
 ) -> String {
     let ratio = unit.contains('×');
-    let most = high.max(1.0 / low).max(1.0001);
+    let axis = match ratio {
+        true => Axis::log(low.min(1.0), high.max(1.0), 10.0),
+        false => Axis::linear(low, high),
+    };
+    let ends = axis.range();
     let pale = RGBColor(0xF4, 0xF1, 0xEA);
     let diverging = DerivedColorMap::new(&[PALETTE[1], pale, PALETTE[0]]);
-    // The colour of a place on the colour scale, from 0 to 1; and a value's place on it.
-    let shade = |share: f64| match ratio {
-        true => diverging.get_color(share as f32),
-        false => ViridisRGB.get_color(share as f32),
-    };
-    let share = |v: f64| match ratio {
-        true => 0.5 + 0.5 * v.ln() / most.ln(),
-        false if high > low => (v - low) / (high - low),
-        false => 0.5,
+    // Less than twice as fast or slow stays pale, also where nothing differs more.
+    let most = |v: f64| if v < 1.0 { -ends.start.min(0.5).ln() } else { ends.end.max(2.0).ln() };
+    let shade = |v: f64| match ratio {
+        true => diverging.get_color((0.5 + 0.5 * v.ln() / most(v)) as f32),
+        false => ViridisRGB.get_color(((v - ends.start) / (ends.end - ends.start)) as f32),
     };
     let left = LEFT + widest(rows.iter().map(|name| shorten(name, 26)), SMALL) + 10.0;
-    let wide = ((RIGHT - 110.0 - left) / columns.len() as f64).min(130.0);
+    // What the colour scale takes at the right, with its unit above it.
+    let scale = (room(unit, SMALL) + 20.0).clamp(110.0, 240.0);
+    let wide = ((RIGHT - scale - left) / columns.len() as f64).min(130.0);
     let row_high = wide.clamp(20.0, 36.0);
     // Columns that are too narrow for their names have every second, third … one named.
     let every = ((widest(columns, SMALL) + 6.0) / wide).ceil().max(1.0) as usize;
@@ -111,14 +115,14 @@ fn paint(
         }
         for (column, name) in columns.iter().enumerate().step_by(every) {
             let x = left + wide * (column as f64 + 0.5);
-            let most = ((wide * every as f64 - 4.0) / SMALL / 0.61) as usize;
+            let most = fitting(wide * every as f64 - 4.0, SMALL);
             pen.small(x, top - 12.0, &shorten(name, most), HPos::Center)?;
         }
         for (row, column) in cells() {
             let (x, y) = (left + wide * column as f64, top + row_high * row as f64);
             let at = [(x, y), (x + wide - 1.0, y + row_high - 1.0)];
             if let Some(value) = value(row, column) {
-                let ground = shade(share(value));
+                let ground = shade(value);
                 pen.rect(at, ground.filled())?;
                 if numbers {
                     let middle = (x + wide / 2.0, y + row_high / 2.0);
@@ -130,18 +134,23 @@ fn paint(
             }
         }
         // The colour scale, the largest value on top.
-        let (x, high_scale) = (left + wide * columns.len() as f64 + 18.0, plot.max(120.0) - 24.0);
+        let (x, high) = (left + wide * columns.len() as f64 + 18.0, plot.max(120.0) - 24.0);
+        let place = |v: f64| top + 24.0 + high - f64::from(axis.map(&v, (0, 1000))) * high / 1000.0;
         for step in 0..40 {
-            let y = top + 24.0 + high_scale * f64::from(39 - step) / 40.0;
-            let at = [(x, y), (x + 14.0, y + high_scale / 40.0 + 0.5)];
-            pen.rect(at, shade((f64::from(step) + 0.5) / 40.0).filled())?;
+            let share = (f64::from(step) + 0.5) / 40.0;
+            let y = top + 24.0 + high * (1.0 - share);
+            let at = [(x, y - high / 80.0), (x + 14.0, y + high / 80.0 + 0.5)];
+            let value = match ratio {
+                true => ends.start * (ends.end / ends.start).powf(share),
+                false => ends.start + (ends.end - ends.start) * share,
+            };
+            pen.rect(at, shade(value).filled())?;
         }
-        let columns = ((RIGHT - x) / SMALL / 0.61) as usize;
+        let columns = fitting(RIGHT - x, SMALL);
         pen.small(x, top + 8.0, &shorten(unit, columns), HPos::Left)?;
-        let ends = if ratio { [1.0 / most, 1.0, most] } else { [low, (low + high) / 2.0, high] };
-        for (place, value) in ends.into_iter().enumerate() {
-            let y = top + 24.0 + high_scale * (1.0 - place as f64 / 2.0);
-            pen.small(x + 20.0, y, &number(value), HPos::Left)?;
+        for (tick, label) in axis.ticks((high / 20.0).min(6.0) as usize) {
+            pen.line([(x + 14.0, place(tick)), (x + 18.0, place(tick))], stroke(RULE, 1.0), false)?;
+            pen.small(x + 22.0, place(tick), &label, HPos::Left)?;
         }
         Ok(())
     })

@@ -22,6 +22,8 @@ pub struct Rows {
     pub(crate) parts: Vec<String>,
     /// None: groups are sorted, the rows of a single group stay as they are.
     sorted: Option<bool>,
+    /// When a timeline ends, and how that is said.
+    pub(crate) end: Option<(f64, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,7 @@ pub(crate) struct Row {
     pub(crate) blocks: Vec<Block>,
     group: String,
     model: bool,
+    limit: bool,
     runs: Vec<f64>,
     parts: Vec<f64>,
     /// What the runs allow.
@@ -69,16 +72,17 @@ impl Row {
 
 pub(crate) fn new(title: &str, unit: Unit, heads: &[&str], rows: Vec<Row>) -> Rows {
     let heads = heads.iter().map(|head| clean(head)).collect();
-    let (title, notes, parts, sorted) = (title.to_owned(), vec![], vec![], None);
-    Rows { title, rows, unit, heads, notes, parts, sorted }
+    let (title, notes, parts) = (title.to_owned(), vec![], vec![]);
+    Rows { title, rows, unit, heads, notes, parts, sorted: None, end: None }
 }
 
 /// Horizontal bars: one row per timing, every run a dot, the median the bar.
 ///
-/// At the right of each row stand its median and how it compares with the first row. The axis is
-/// linear and starts at 0; where the medians lie more than 50× apart it is logarithmic, says so,
-/// and ticks take the place of bars, whose lengths would mean nothing. Single runs far beyond all
-/// others become arrowheads at the axis' end, and a note says up to where they go.
+/// At the right of each row stand its median and how it compares with the first row, whose median
+/// is a dashed line across all of them. The axis is linear and starts at 0; where the medians lie
+/// more than 50× apart it is logarithmic, says so, and ticks take the place of bars, whose lengths
+/// would mean nothing. Single runs far beyond all others become arrowheads at the axis' end, and a
+/// note says up to where they go.
 ///
 /// Rust and Python are told apart where both are there: rows named after a Python library, and
 /// others that were measured in this process. Groups are sorted by their medians.
@@ -119,11 +123,11 @@ pub fn bars<T: AsRef<Timing>>(title: &str, timings: &[T]) -> Rows {
     }
     let heads = ["median", "fastest", "slowest", "runs", "compared"];
     let mut rows = new(title, Unit::Seconds, &heads, rows);
-    rows.notes.push("dot: one run, the first on top · bar or tick: median".to_owned());
-    let mut software: Vec<&str> = vec![];
-    for name in timings.iter().flat_map(|t| &t.as_ref().software) {
-        software.extend(Some(name.as_str()).filter(|name| !software.contains(name)));
-    }
+    let median = if rows.is_log() { "tick" } else { "bar" };
+    let reference = !rows.uprights().is_empty();
+    let line = if reference { " · dashed line: the reference's median" } else { "" };
+    rows.notes.push(format!("dot: one run, the first on top · {median}: median{line}"));
+    let software = distinct(timings.iter().flat_map(|timing| &timing.as_ref().software));
     if !software.is_empty() {
         rows.notes.push(format!("with {}", software.join(", ")));
     }
@@ -303,10 +307,24 @@ impl Rows {
         self
     }
 
-    /// Marks rows of these names as computed, or as a limit, and not measured: they are hatched.
+    /// Marks rows of these names as computed and not measured: they are hatched.
     pub fn model(mut self, names: &[&str]) -> Self {
         for row in &mut self.rows {
             row.model |= names.iter().any(|name| clean(name) == row.name);
+        }
+        self
+    }
+
+    /// Makes the row of this name an upright line across all others, with its name at the top.
+    ///
+    /// ```
+    /// # use figures::quantities;
+    /// let figure = quantities("Peak memory", "MB", &[("whole file", 90.0), ("the cap", 64.0)]).limit("the cap").figure();
+    /// assert!(figure.svg().contains("the cap 64 MB"));
+    /// ```
+    pub fn limit(mut self, name: &str) -> Self {
+        for row in &mut self.rows {
+            row.limit |= clean(name) == row.name;
         }
         self
     }
@@ -323,8 +341,8 @@ impl Rows {
         let any = |of: &dyn Fn(&Row) -> bool| self.rows.iter().any(of);
         card.notes = self.notes.clone();
         card.keys = (self.parts.clone(), self.unit == Unit::Seconds);
-        card.measured = any(&|row| !row.model);
-        card.note(any(&|row| row.model), "hatched: a model or a limit, not measured");
+        card.measured = any(&|row| !row.model && !row.limit);
+        card.note(any(&|row| row.model), "hatched: a model, not measured");
         if let Some(cut) = self.cut() {
             let far = self.rows.iter().flat_map(|row| row.runs.iter().copied());
             let far: Vec<f64> = far.filter(|&run| run > cut).collect();
@@ -335,7 +353,8 @@ impl Rows {
         card.note(zero, "a log scale has no 0: rows at 0 have no mark");
         let many = any(&|row| row.runs.len() > MOST_RUNS);
         card.note(many, format!("the first {} runs of a row are drawn", MOST_RUNS));
-        let shown = card.few(&rows, MOST_ROWS, "row");
+        let drawn: Vec<(usize, &Row)> = rows.iter().copied().filter(|row| !row.1.limit).collect();
+        let shown = card.few(&drawn, MOST_ROWS, "row");
         let svg = (!shown.is_empty()).then(|| self.paint(&card, &groups, shown));
         let cells = |(group, row): &(usize, &Row)| {
             let own = [row.name.clone(), row.value.clone()];
@@ -364,6 +383,21 @@ impl Rows {
             rows.sort_by(|a, b| a.0.cmp(&b.0).then(key(a.1).total_cmp(&key(b.1))));
         }
         (groups, rows)
+    }
+
+    /// The median that all timings are compared with.
+    fn reference(&self) -> Option<f64> {
+        let first = self.rows.first().filter(|first| !first.runs.is_empty())?;
+        first.middle.filter(|_| self.rows.len() > 1)
+    }
+
+    /// Upright lines across all rows, with what stands above them, if anything.
+    fn uprights(&self) -> Vec<(f64, String)> {
+        let label = |row: &Row| Some((row.middle?, format!("{} {}", row.name, row.value)));
+        let limits = self.rows.iter().filter(|row| row.limit).filter_map(label);
+        let reference = self.reference().map(|median| (median, String::new()));
+        let all = limits.chain(self.end.clone()).chain(reference);
+        all.filter(|line| !self.is_log() || line.0 > 0.0).collect()
     }
 
     /// Where the middles would differ too much for bars, the axis is logarithmic.
@@ -395,7 +429,8 @@ impl Rows {
         let ends = |row: &Row| ends(row).into_iter().chain([row.middle, row.mark]).flatten();
         let all = rows.iter().flat_map(|(_, row)| ends(row).chain(row.runs.iter().copied()));
         let clock = rows.iter().flat_map(|(_, row)| row.blocks.iter().flat_map(|b| [b.0, b.1]));
-        let all = all.chain(clock).filter(|&v| !log || v > 0.0);
+        let lines = self.uprights().into_iter().map(|line| line.0);
+        let all = all.chain(clock).chain(lines).filter(|&v| !log || v > 0.0);
         let (low, high) = bounds(all).unwrap_or((1.0, 1.0));
         let high = self.cut().unwrap_or(high);
         let scale = if log { ", log scale" } else { "" };
@@ -406,6 +441,7 @@ impl Rows {
                 return (Axis::log(1.0 / most, most, 10.0), 1.0, label.to_owned());
             }
             Unit::Clock(unit, factor) => (*factor, format!("time since the start ({unit})")),
+            Unit::Of(unit) if unit == "×" => (1.0, format!("times (×{scale})")),
             Unit::Of(unit) => (1.0, format!("amount ({unit}{scale})")),
             Unit::Seconds => {
                 let (unit, name) = time_unit(high);
@@ -447,7 +483,11 @@ impl Rows {
         let pitch = if low { 24.0 } else { 34.0 };
         let (axis, unit, label) = self.axis(rows);
 
-        card.svg(end * pitch + BELOW, |pen, top| {
+        let uprights = self.uprights();
+        let above = 20.0 * uprights.iter().filter(|line| !line.1.is_empty()).count() as f64;
+
+        card.svg(above + end * pitch + BELOW, |pen, top| {
+            let (mut y, top) = (top + 6.0, top + above);
             let frame = [left, value_end - values - 16.0, top, top + end * pitch];
             let axes = (axis, Axis::linear(end, 0.0));
             let ticks = ((frame[1] - left) as usize / 48, 0);
@@ -463,10 +503,22 @@ impl Rows {
                 for (&place, &row) in places.iter().zip(rows) {
                     self.row(pen, chart, row, [place, top + place * pitch, pitch, unit])?;
                 }
+                for (value, label) in uprights {
+                    let (x, label, mut from) =
+                        (x_of(chart, value / unit), shorten(&label, 60), top);
+                    if !label.is_empty() {
+                        let half = room(&label, LABEL * 1.1) / 2.0;
+                        let middle = x.clamp(LEFT + half, RIGHT - half);
+                        pen.strong(middle, y, &label, INK, HPos::Center)?;
+                        (from, y) = (y + 9.0, y + 20.0);
+                    }
+                    let dashed = self.end.is_none();
+                    pen.line([(x, from), (x, frame[3])], stroke(SOFT, 1.0), dashed)?;
+                }
                 Ok(())
             })?;
             for (place, group) in heads {
-                let (y, ink) = (top + place * pitch, colour(group));
+                let (y, ink) = (top + place * pitch, ink(colour(group)));
                 pen.strong(left - 12.0, y, &groups[group], ink, HPos::Right)?;
             }
             for ((place, (_, row)), name) in places.iter().zip(rows).zip(&names) {

@@ -2,10 +2,18 @@
 
 use measure::seconds;
 
+/// The width of a column, as a share of the size of the letters.
+const WIDE: f64 = 0.61;
+
 /// About how many pixels `text` is wide. The reader's browser picks the font, so this is generous:
 /// wide enough for the widest of the usual fonts, at any mixture of letters.
 pub(crate) fn room(text: &str, size: f64) -> f64 {
-    columns(text) as f64 * size * 0.61
+    columns(text) as f64 * size * WIDE
+}
+
+/// How many columns fit into so many pixels: the inverse of [`room`].
+pub(crate) fn fitting(wide: f64, size: f64) -> usize {
+    (wide / size / WIDE) as usize
 }
 
 /// The room that the widest of `texts` takes.
@@ -198,6 +206,17 @@ pub(crate) fn table(title: &str, (heads, rows): Table, notes: &[String]) -> Stri
     let text = text.iter().map(|line| line.trim_end().to_owned()).chain(left);
     let notes = notes.iter().map(|note| clean(note));
     [clean(title)].into_iter().chain(text).chain(notes).collect::<Vec<_>>().join("\n")
+}
+
+/// The texts in the order of their first appearance.
+pub(crate) fn distinct<'s>(texts: impl Iterator<Item = &'s String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for text in texts.map(|text| clean(text)) {
+        if !found.contains(&text) {
+            found.push(text);
+        }
+    }
+    found
 }
 
 #[cfg(test)]

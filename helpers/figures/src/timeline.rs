@@ -29,10 +29,10 @@ pub enum SpanKind {
     Wait,
 }
 
-/// One lane per worker in order of first appearance, spans as boxes; at the right how
-/// much of the time each was busy. The time axis picks its unit.
+/// One lane per worker in order of first appearance, spans as boxes; at the right how much of the
+/// time each was busy that worked at all. The time axis picks its unit; a line is where all is done.
 ///
-/// Spans of a lane that overlap get rows of their own within it. Spans that are not finite or end
+/// Spans of a lane that overlap get rows of their own, with the same name. Spans that are not finite or end
 /// before they start are left out and counted. Of very many the first are drawn.
 ///
 /// ```
@@ -106,16 +106,18 @@ fn draw(title: &str, (unit, factor): (&str, f64), spans: &[Span], time: Write) -
             cells.push([vec![lane.clone(), label, kind.to_owned()], times.to_vec()].concat());
         }
         let share = if makespan > 0.0 { work / makespan * 100.0 } else { 0.0 };
-        own[0].name = lane.clone();
-        own[0].value = format!("busy {share:.0} %");
-        busy.push(format!("{lane} {}", own[0].value));
+        own.iter_mut().for_each(|row| row.name = lane.clone());
+        if work > 0.0 {
+            own[0].value = format!("busy {share:.0} %");
+            busy.push(format!("{lane} {}", own[0].value));
+        }
         rows.append(&mut own);
     }
     let done = format!("done after {}", time(makespan));
     let mut chart = new(title, Unit::Clock(unit.to_owned(), factor), &[], rows);
     let waits = sorted.iter().any(|span| span.kind == SpanKind::Wait);
-    let key = if waits { " · solid: work · hatched: waiting" } else { "" };
-    chart.notes.extend((!sorted.is_empty()).then(|| format!("{done}{key}")));
+    chart.notes.extend(waits.then(|| "solid: work · hatched: waiting".to_owned()));
+    chart.end = (!sorted.is_empty()).then(|| (makespan, done.clone()));
     if few {
         chart.parts = labels.into_iter().filter(|label| !label.is_empty()).collect();
     }
@@ -124,19 +126,9 @@ fn draw(title: &str, (unit, factor): (&str, f64), spans: &[Span], time: Write) -
     }
     let chart = chart.left_out(spans.len() - sorted.len(), "span");
     let heads = ["lane", "what", "kind", "from", "to", "length"];
-    let found = if busy.is_empty() { "no spans".to_owned() } else { listed(&busy, 8) };
+    let none = if sorted.is_empty() { "no spans" } else { "all wait" };
+    let found = if busy.is_empty() { none.to_owned() } else { listed(&busy, 8) };
     let (alt, title) = (format!("Timeline “{}”: {done}; {found}.", clean(title)), clean(title));
-    let table = table(&title, (&heads, &cells), &chart.notes);
+    let table = table(&title, (&heads, &cells), &[vec![done], chart.notes.clone()].concat());
     Figure { alt, table, ..chart.figure() }
-}
-
-/// The texts in the order of their first appearance.
-fn distinct<'s>(texts: impl Iterator<Item = &'s String>) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for text in texts.map(|text| clean(text)) {
-        if !found.contains(&text) {
-            found.push(text);
-        }
-    }
-    found
 }

@@ -68,8 +68,8 @@ pub fn speedup(title: &str, points: &[(usize, Timing)]) -> Lines {
     lines = lines.dots("single runs", &runs);
     lines = lines.with("median", &medians, Kind::Line);
     lines = lines.model("ideal", &[(one, 1.0), (most, most / one)]);
-    // One colour for runs and medians: rings, so that the runs show through; grey for the ideal.
-    for (series, look) in lines.series.iter_mut().zip([0, RING, PALETTE.len() - 1]) {
+    // One colour for runs and medians: runs are rings on the medians; grey for the ideal.
+    for (series, look) in lines.series.iter_mut().zip([RING, 0, PALETTE.len() - 1]) {
         series.look = look;
     }
     lines
@@ -114,6 +114,8 @@ const MARKED: usize = 30;
 const MOST_POINTS: usize = 2000;
 const HIGH: f64 = 300.0;
 const Y_TICKS: usize = 7;
+/// What the name of a line takes of the height.
+const NAME: f64 = 18.0;
 
 impl Lines {
     /// Makes the x axis logarithmic: powers of two where all x are, else of ten.
@@ -222,14 +224,10 @@ impl Lines {
 
     fn paint(&self, card: &Card, series: &[Series], axes: (Axis, Axis)) -> String {
         let scale = |log: bool| if log { " – log scale" } else { "" };
-        // The key has the order of the lines' ends, so that one finds a line without its colour.
-        let mut key: Vec<&Series> = series.iter().filter(|_| series.len() > 1).collect();
-        let last = |one: &Series| one.points.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0));
-        let end = |one: &Series| last(one).map_or(f64::MIN, |last| last.1);
-        key.sort_by(|a, b| end(b).total_cmp(&end(a)));
-        let wide = widest(key.iter().map(|one| shorten(&one.name, 28)), SMALL);
-        let right = RIGHT - if key.is_empty() { 8.0 } else { wide + 44.0 };
-        let high = HIGH.max(21.0 * key.len() as f64);
+        let named = if series.len() > 1 { series } else { &[] };
+        let wide = widest(named.iter().map(|one| shorten(&one.name, 28)), SMALL);
+        let right = RIGHT - if named.is_empty() { 8.0 } else { wide + 50.0 };
+        let high = HIGH.max(NAME * named.len() as f64);
 
         card.svg(28.0 + high + BELOW, |pen, top| {
             let label = format!("{}{}", shorten(&self.y_label, 76), scale(self.log_y));
@@ -244,30 +242,56 @@ impl Lines {
             let most = if fractions || self.log_x { f64::MAX } else { wide };
             let ticks = (((right - LEFT) / 56.0).min(most).max(2.0) as usize, Y_TICKS);
             let label = format!("{}{}", shorten(&self.x_label, 70), scale(self.log_x));
+            let axes = (counted(series, axes.0, right - left), axes.1);
             pen.chart(frame, axes, ticks, &label, |chart| {
-                // Models lie below what was measured, single runs below their medians.
-                for kind in [Kind::Model, Kind::Dots, Kind::Line] {
+                // Models lie below what was measured, single runs on their medians.
+                for kind in [Kind::Model, Kind::Line, Kind::Dots] {
                     for one in series.iter().filter(|one| one.kind == kind) {
                         self.series(chart, one)?;
                     }
                 }
-                Ok(())
-            })?;
-            let mut y = top + 36.0;
-            for one in key {
-                let (x, style) = (right + 14.0, stroke(colour(one.look), 2.0));
-                if one.kind != Kind::Dots {
-                    pen.line([(x, y), (x + 22.0, y)], style, one.kind == Kind::Model)?;
-                }
-                if self.has_marks(one) {
-                    let at = [(fine(x + 11.0), fine(y))];
-                    marks(&pen.0, &at, one.look, colour(one.look).mix(1.0), 1.0)?;
-                }
-                pen.small(x + 28.0, y, &shorten(&one.name, 28), HPos::Left)?;
-                y += 21.0;
-            }
-            Ok(())
+                self.names(pen, chart, named, frame)
+            })
         })
+    }
+
+    /// The names at the right, each as near to the end of its line as the others let it be; a thin
+    /// line leads there from an end at the plot's edge.
+    fn names(&self, pen: &Pen, chart: &Chart, series: &[Series], frame: [f64; 4]) -> Drawn {
+        let [_, right, top, bottom] = frame;
+        let last = |one: &Series| one.points.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0));
+        let end = |one: &Series| last(one).map_or((0.0, bottom), |last| place_of(chart, last));
+        // Dots give way to the line that goes through them.
+        let place =
+            |one: &Series| end(one).1 + if one.kind == Kind::Dots { NAME / 2.0 } else { 0.0 };
+        let mut names: Vec<(f64, &Series)> = series.iter().map(|one| (place(one), one)).collect();
+        names.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (mut highest, mut lowest) = (top, bottom);
+        for (y, _) in &mut names {
+            *y = y.max(highest);
+            highest = *y + NAME;
+        }
+        for (y, _) in names.iter_mut().rev() {
+            *y = y.min(lowest);
+            lowest = *y - NAME;
+        }
+        for (y, one) in names {
+            let end = end(one);
+            let (x, hue) = (right + 20.0, colour(one.look));
+            if one.kind != Kind::Dots {
+                if right - end.0 < 24.0 {
+                    pen.line([(end.0 + 7.0, end.1), (x - 6.0, y)], stroke(RULE, 1.0), false)?;
+                }
+                pen.line([(x, y), (x + 22.0, y)], stroke(hue, 2.0), one.kind == Kind::Model)?;
+            }
+            if self.has_marks(one) {
+                let at = [(fine(x + 11.0), fine(y))];
+                marks(&pen.0, &at, one.look, hue.mix(1.0), 1.0)?;
+            }
+            let ink = (SMALL, FontStyle::Normal, ink(hue));
+            pen.text((x + 28.0, y), &shorten(&one.name, 28), ink, HPos::Left)?;
+        }
+        Ok(())
     }
 
     fn has_marks(&self, one: &Series) -> bool {
@@ -285,7 +309,10 @@ impl Lines {
             chart.draw_series(LineSeries::new(points, style))?;
         }
         if self.has_marks(one) {
-            let (alpha, size) = if one.kind == Kind::Dots { (0.6, 0.75) } else { (1.0, 1.0) };
+            // Marks of lines are larger where single runs are to be seen on them.
+            let runs = self.series.iter().any(|one| one.kind == Kind::Dots);
+            let large = if runs { 1.25 } else { 1.0 };
+            let (alpha, size) = if one.kind == Kind::Dots { (0.8, 0.75) } else { (1.0, large) };
             let colour = colour.mix(alpha);
             marks(chart.plotting_area(), &one.points, one.look, colour, size)?;
         }
@@ -300,6 +327,22 @@ fn in_words(one: &Series) -> String {
     let words =
         |[a, at, b, to]: [String; 4]| format!("{} from {a} at {at} to {b} at {to}", one.name);
     ends.map_or(format!("{} no points", one.name), words)
+}
+
+/// The x axis, so many pixels wide. Where all x are a few whole numbers, such as counts of workers,
+/// its ticks are at them, the first included, as far as there is room for their labels.
+fn counted(series: &[Series], axis: Axis, wide: f64) -> Axis {
+    let mut xs: Vec<f64> = series.iter().flat_map(|one| &one.points).map(|p| p.0).collect();
+    xs.sort_by(f64::total_cmp);
+    xs.dedup();
+    let whole = xs.iter().all(|x| x.fract() == 0.0 && (0.0..1e5).contains(x));
+    if !whole || !(2..=12).contains(&xs.len()) {
+        return axis;
+    }
+    let place = |x: f64| f64::from(axis.map(&x, (0, wide as i32)));
+    let half = |x: f64| room(&number(x), SMALL) / 2.0 + 4.0;
+    xs.dedup_by(|x, before| place(*before) + half(*before) > place(*x) - half(*x));
+    Axis::At(Box::new(axis), xs)
 }
 
 /// Each value holds until the next one.

@@ -22,11 +22,7 @@ enum Kind {
 
 fn expectation(kind: Kind, fast: &str, slow: &str) -> Expectation {
     let names = [fast.to_owned(), slow.to_owned()];
-    Expectation {
-        kind,
-        names,
-        cores: 1,
-    }
+    Expectation { kind, names, cores: 1 }
 }
 
 /// `fast` is at least `factor` times faster than `slow`.
@@ -71,27 +67,24 @@ impl<T> Comparison<T> {
     /// toast.add(Timing::of_wall("4 toasters", vec![0.5, 0.6, 0.5]));
     /// let (holds, why) = toast.judge(&at_least(3.0, "4 toasters", "1 toaster"));
     /// assert_eq!(holds, Some(true));
-    /// assert_eq!(why, "1 toaster 2.00 s, 4 toasters 500 ms: 4.0 times faster");
+    /// assert_eq!(
+    ///     why,
+    ///     "4.0 times faster, asked: at least 3 times; 4 toasters 500 ms, 1 toaster 2.00 s"
+    /// );
     /// ```
     pub fn judge(&self, expected: &Expectation) -> (Option<bool>, String) {
         let [fast, slow] = expected.names();
         let (Some(fast), Some(slow)) = (self.find(fast), self.find(slow)) else {
-            let missing = expected
-                .names()
-                .into_iter()
-                .filter(|name| self.find(name).is_none());
+            let missing = expected.names().into_iter().filter(|name| self.find(name).is_none());
             let missing: Vec<&str> = missing.collect();
             return (None, format!("not measured: {}", missing.join(", ")));
         };
         let (here, needed) = (cores(), expected.cores);
         if here < needed {
             let plural = if here == 1 { "" } else { "s" };
-            return (
-                None,
-                format!("it takes {needed} cores, and here is {here} core{plural}"),
-            );
+            return (None, format!("it takes {needed} cores, and here is {here} core{plural}"));
         }
-        let numbers = numbers(fast, slow);
+        let numbers = expected.kind.numbers(fast, slow);
         let holds = match expected.kind {
             Kind::AtLeast(factor) if needed > 1 => {
                 self.is_faster_on(needed, &fast.name, &slow.name, factor)
@@ -102,10 +95,9 @@ impl<T> Comparison<T> {
         };
         let crowded = fast.crowded || slow.crowded;
         match holds {
-            Some(false) if crowded => (
-                None,
-                format!("other programs kept this machine busy; {numbers}"),
-            ),
+            Some(false) if crowded => {
+                (None, format!("other programs kept this machine busy; {numbers}"))
+            }
             Some(holds) => (Some(holds), numbers),
             None if fast.wall.len().min(slow.wall.len()) < 3 => {
                 (None, format!("fewer than 3 runs; {numbers}"))
@@ -115,23 +107,37 @@ impl<T> Comparison<T> {
     }
 }
 
-/// Both medians, and how they compare.
-fn numbers(fast: &Timing, slow: &Timing) -> String {
-    let (a, b) = (fast.median(), slow.median());
-    let times = if b >= a { b / a } else { a / b };
-    let word = if b >= a { "faster" } else { "slower" };
-    let (a, b) = (seconds(a), seconds(b));
-    let digits = if times < 1.95 {
-        2
-    } else if times < 20.0 {
-        1
-    } else {
-        0
+impl Kind {
+    /// How the medians compare, what was asked, and both medians, in the order asked.
+    fn numbers(self, fast: &Timing, slow: &Timing) -> String {
+        let (a, b) = (fast.median(), slow.median());
+        let found = match self {
+            Kind::Alike(share) => format!(
+                "{:.0} % apart, asked: at most {:.0} %",
+                100.0 * (a.max(b) / a.min(b) - 1.0),
+                100.0 * share
+            ),
+            Kind::AtLeast(factor) => format!("{}, asked: at least {factor} times", times(b / a)),
+            Kind::AtMost(factor) => format!("{}, asked: at most {factor} times", times(b / a)),
+        };
+        let (a, b) = (seconds(a), seconds(b));
+        format!("{found}; {} {a}, {} {b}", fast.name, slow.name)
+    }
+}
+
+/// `4.0 times faster`, from a ratio of times.
+fn times(ratio: f64) -> String {
+    let (times, word) = match ratio >= 1.0 {
+        true => (ratio, "faster"),
+        false => (1.0 / ratio, "slower"),
     };
-    format!(
-        "{} {b}, {} {a}: {times:.digits$} times {word}",
-        slow.name, fast.name
-    )
+    match times {
+        // Less than the runs of one and the same work differ.
+        _ if times < 1.05 => "equally fast".to_owned(),
+        _ if times < 1.95 => format!("{times:.2} times {word}"),
+        _ if times < 20.0 => format!("{times:.1} times {word}"),
+        _ => format!("{times:.0} times {word}"),
+    }
 }
 
 /// Prints whether what a chapter says holds on this machine: `✓`, `✗`, or `–` where it cannot be
@@ -169,18 +175,12 @@ mod tests {
 
     #[test]
     fn a_claim_has_three_answers() {
-        assert_eq!(
-            claim_line("a < b", Some(true), "1 and 2"),
-            "✓ a < b (1 and 2)"
-        );
+        assert_eq!(claim_line("a < b", Some(true), "1 and 2"), "✓ a < b (1 and 2)");
         assert_eq!(
             claim_line("a < b", Some(false), "2 and 1"),
             "✗ a < b (not on this machine: 2 and 1)"
         );
-        assert_eq!(
-            claim_line("a < b", None, ""),
-            "– a < b (cannot be told here)"
-        );
+        assert_eq!(claim_line("a < b", None, ""), "– a < b (cannot be told here)");
     }
 
     fn pair() -> Comparison<()> {
@@ -200,7 +200,11 @@ mod tests {
         assert_eq!(holds(alike(0.25, "fast", "slow")), Some(false));
         assert_eq!(holds(alike(1.2, "fast", "slow")), Some(true));
         let why = pair().judge(&at_least(1.0, "slow", "fast")).1;
-        assert_eq!(why, "fast 1.00 s, slow 2.00 s: 2.0 times slower");
+        assert_eq!(why, "2.0 times slower, asked: at least 1 times; slow 2.00 s, fast 1.00 s");
+        let why = pair().judge(&alike(0.25, "slow", "fast")).1;
+        assert_eq!(why, "100 % apart, asked: at most 25 %; slow 2.00 s, fast 1.00 s");
+        let why = pair().judge(&at_most(1.15, "fast", "fast")).1;
+        assert!(why.starts_with("equally fast, asked: at most 1.15 times"), "{why}");
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl<T: Send + PartialEq> Comparison<T> {
     ///     std::thread::sleep(std::time::Duration::from_millis(8 / workers as u64));
     /// });
     /// assert_eq!(points.len(), 2);
-    /// assert!(waiting.speedup("1 worker", "2 workers") > 1.0);
+    /// assert!(waiting.times_faster("2 workers", "1 worker") > 1.0);
     /// ```
     ///
     /// # Panics
@@ -148,8 +148,9 @@ impl<T> Comparison<T> {
         })
     }
 
-    /// How many times faster `fast` is than `slow` (ratio of medians).
-    pub fn speedup(&self, slow: &str, fast: &str) -> f64 {
+    /// How many times faster `fast` is than `slow` (ratio of medians), named in the order of
+    /// [`at_least`](crate::at_least).
+    pub fn times_faster(&self, fast: &str, slow: &str) -> f64 {
         self.timing(slow).median() / self.timing(fast).median()
     }
 

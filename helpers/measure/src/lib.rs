@@ -6,13 +6,13 @@
 
 mod claim;
 mod comparison;
-mod crowd;
+mod load;
 pub mod memory;
 mod timing;
 
 pub use claim::{Expectation, alike, at_least, at_most, claim};
 pub use comparison::{Comparison, up_to};
-pub use crowd::Crowd;
+pub use load::{Load, cpu_of_all_processes, crowded_since};
 pub use platform::units::seconds;
 pub use timing::{Timing, Warning, cpu_time, median};
 
@@ -71,16 +71,9 @@ mod tests {
     fn warnings_say_what_to_do() {
         let noisy = timing(&[1.0, 1.1, 2.0]);
         assert!(matches!(noisy.warnings()[..], [Warning::Noisy { .. }]));
-        assert!(
-            noisy.warnings()[0]
-                .to_string()
-                .contains("run the cell again")
-        );
+        assert!(noisy.warnings()[0].to_string().contains("run the cell again"));
         assert!(timing(&[1.0, 1.01, 1.02]).warnings().is_empty());
-        assert!(matches!(
-            timing(&[1e-6]).warnings()[..],
-            [Warning::TooShort { .. }]
-        ));
+        assert!(matches!(timing(&[1e-6]).warnings()[..], [Warning::TooShort { .. }]));
     }
 
     #[test]
@@ -124,10 +117,7 @@ mod tests {
         pair.add(with("two, in vain", 1.0, 2.0));
         pair.add(with("two", 0.5, 1.0));
         assert_eq!(pair.is_faster_on(2, "two", "one", 1.5), Some(true));
-        assert_eq!(
-            pair.is_faster_on(2, "two, in vain", "one", 1.5),
-            Some(false)
-        );
+        assert_eq!(pair.is_faster_on(2, "two, in vain", "one", 1.5), Some(false));
         assert_eq!(pair.is_faster_on(2, "two, disturbed", "one", 1.5), None);
         let at_best = pair.is_faster_on(2, "two, disturbed", "one", 2.0);
         assert_eq!(at_best, Some(false), "0.6 s is not 2 times faster either");
@@ -137,12 +127,7 @@ mod tests {
     #[test]
     fn too_few_or_useless_runs_decide_nothing() {
         let sound = timing(&[1.0, 1.0, 1.0]);
-        for useless in [
-            &[][..],
-            &[1.0, 1.0],
-            &[1.0, f64::NAN, 1.0],
-            &[0.0, 0.0, 0.0],
-        ] {
+        for useless in [&[][..], &[1.0, 1.0], &[1.0, f64::NAN, 1.0], &[0.0, 0.0, 0.0]] {
             assert_eq!(sound.is_faster_than(&timing(useless), 2.0), None);
             assert_eq!(timing(useless).is_like(&sound, 0.25), None);
         }
@@ -154,11 +139,7 @@ mod tests {
         comparison.measure("Rust", || 1);
         assert_eq!(comparison.is_faster("Rust", "Python", 2.0), None);
         assert_eq!(comparison.are_alike("Rust", "Python", 0.25), None);
-        assert!(
-            comparison
-                .medians("Rust", "Python")
-                .ends_with("Python: not measured")
-        );
+        assert!(comparison.medians("Rust", "Python").ends_with("Python: not measured"));
     }
 
     #[test]

@@ -121,10 +121,7 @@ mod tests {
 
     #[test]
     fn the_peak_is_read_from_its_line() {
-        assert_eq!(
-            parse_line("VmRSS:\t 9 kB\nVmHWM:\t    12 kB\n", "VmHWM:"),
-            Some(12 * 1024)
-        );
+        assert_eq!(parse_line("VmRSS:\t 9 kB\nVmHWM:\t    12 kB\n", "VmHWM:"), Some(12 * 1024));
         assert_eq!(parse_line("VmRSS:\t 9 kB\n", "VmHWM:"), None);
         assert!(highest_ever() > 1_000_000);
         assert!(memory_now() > 1_000_000);

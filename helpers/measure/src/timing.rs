@@ -1,6 +1,6 @@
 //! The runs of one variant, and what they allow to say.
 
-use crate::crowd::Crowd;
+use crate::load::{Load, crowded_since};
 use crate::seconds;
 use std::fmt;
 use std::hint::black_box;
@@ -27,12 +27,7 @@ pub struct Timing {
 impl Timing {
     /// Runs that were timed elsewhere: wall-clock seconds of one call each, CPU time not known.
     pub fn of_wall(name: &str, wall: Vec<f64>) -> Timing {
-        Timing {
-            name: name.to_owned(),
-            wall,
-            calls: 1,
-            ..Timing::default()
-        }
+        Timing { name: name.to_owned(), wall, calls: 1, ..Timing::default() }
     }
 
     /// The middle wall time in seconds; NaN when there are no runs.
@@ -50,9 +45,7 @@ impl Timing {
     pub fn range(&self) -> (f64, f64) {
         self.wall
             .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &t| {
-                (low.min(t), high.max(t))
-            })
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &t| (low.min(t), high.max(t)))
     }
 
     /// How many processors were busy on average: CPU time over wall time, medians.
@@ -106,10 +99,7 @@ impl Timing {
         let (own_low, own_high) = middle_half(&self.wall)?;
         let (other_low, other_high) = middle_half(&other.wall)?;
         let fastest = other.range().0 / self.range().0;
-        Some((
-            fastest.min(other_low / own_high),
-            fastest.max(other_high / own_low),
-        ))
+        Some((fastest.min(other_low / own_high), fastest.max(other_high / own_low)))
     }
 
     /// Advice for the reader where the runs cannot be trusted.
@@ -118,14 +108,10 @@ impl Timing {
         if self.crowded {
             warnings.push(Warning::Crowded);
         } else if self.wall.len() >= 3 && self.spread() > 0.5 {
-            warnings.push(Warning::Noisy {
-                spread: self.spread(),
-            });
+            warnings.push(Warning::Noisy { spread: self.spread() });
         }
         if self.calls == 1 && self.median() < 50e-6 {
-            warnings.push(Warning::TooShort {
-                median: self.median(),
-            });
+            warnings.push(Warning::TooShort { median: self.median() });
         }
         warnings
     }
@@ -180,7 +166,7 @@ impl fmt::Display for Warning {
             ),
             Warning::Noisy { spread } => write!(
                 f,
-                "the runs differ by {:.0} %: something else is using this machine; close it and run the cell again",
+                "the runs differ by {:.0} %: new memory or a cold cache made some slow, or something else did; run the cell again to see which",
                 spread * 100.0
             ),
             Warning::TooShort { median } => write!(
@@ -241,7 +227,7 @@ pub(crate) fn time<T>(name: &str, runs: usize, work: &mut impl FnMut() -> T) -> 
         }
     }
 
-    let before = Crowd::now();
+    let before = Load::now();
     let (mut wall, mut cpu) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
     for _ in 0..runs {
         let (start, cpu_start) = (Instant::now(), cpu_time());
@@ -258,17 +244,14 @@ pub(crate) fn time<T>(name: &str, runs: usize, work: &mut impl FnMut() -> T) -> 
         cpu,
         calls,
         software: Vec::new(),
-        crowded: before.was_crowded(),
+        crowded: crowded_since(before),
     };
     (timing, result)
 }
 
 /// CPU time that all threads of this process have used so far.
 pub fn cpu_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid, writable timespec, and the call only writes to it.
     let status = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     if status != 0 {

@@ -5,6 +5,7 @@
 //! ends (also when it is killed), whatever still runs in that session is killed. A process that
 //! makes itself a session of its own, as daemons do, is none of ours and lives on.
 
+use crate::tied;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -46,10 +47,7 @@ pub struct Ended {
 /// The system's, where the program cannot be started.
 pub fn run(mut command: Command, mut request: &[u8], limit: Duration) -> io::Result<Ended> {
     let (channel, theirs) = UnixStream::pair()?;
-    command
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
     // SAFETY: the closure runs between fork and exec and makes one system call, which is allowed
     // there; it touches no memory of the parent.
     unsafe {
@@ -186,11 +184,7 @@ struct Session {
 impl Session {
     fn of(child: Child) -> io::Result<Session> {
         let number = child.id().to_string();
-        let mut session = Session {
-            child,
-            watcher: None,
-            is_over: false,
-        };
+        let mut session = Session { child, watcher: None, is_over: false };
         let watcher = Command::new("/bin/sh")
             .args(["-c", WATCH, "sh", &number])
             .stdin(Stdio::piped())
@@ -206,18 +200,7 @@ impl Session {
     /// Whether the child has ended. Its number stays its own until it is waited for, so that
     /// nobody else is killed under it.
     fn has_ended(&self) -> bool {
-        // SAFETY: waitid writes into `about`, which is large enough, and WNOWAIT leaves the child
-        // to be waited for. All zeros are a proper value.
-        unsafe {
-            let mut about: libc::siginfo_t = std::mem::zeroed();
-            let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-            let number = self.child.id() as libc::id_t;
-            match libc::waitid(libc::P_PID, number, &mut about, options) {
-                0 => about.si_signo != 0,
-                // Only where somebody else has waited for it.
-                _ => io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD),
-            }
-        }
+        tied::has_ended(self.child.id())
     }
 
     /// Kills what still runs in the session. The child is not waited for yet.
@@ -260,11 +243,7 @@ impl<R: Read + AsRawFd> Pipe<R> {
         if let Some(source) = &source {
             set_nonblocking(source.as_raw_fd())?;
         }
-        Ok(Pipe {
-            source,
-            bytes: Vec::new(),
-            left_out: 0,
-        })
+        Ok(Pipe { source, bytes: Vec::new(), left_out: 0 })
     }
 
     /// Reads what is there.
@@ -293,11 +272,7 @@ impl<R: Read + AsRawFd> Pipe<R> {
     }
 
     fn interest(&self, events: libc::c_short) -> libc::pollfd {
-        libc::pollfd {
-            fd: self.source.as_ref().map_or(-1, AsRawFd::as_raw_fd),
-            events,
-            revents: 0,
-        }
+        libc::pollfd { fd: self.source.as_ref().map_or(-1, AsRawFd::as_raw_fd), events, revents: 0 }
     }
 
     fn into_bytes(mut self) -> Vec<u8> {
@@ -356,9 +331,7 @@ pub fn runs(pid: &str) -> bool {
         Err(_) if cfg!(target_os = "linux") => None,
         Err(_) => {
             let about = Command::new("ps").args(["-o", "stat=", "-p", pid]).output();
-            about
-                .ok()
-                .and_then(|about| String::from_utf8(about.stdout).ok())
+            about.ok().and_then(|about| String::from_utf8(about.stdout).ok())
         }
     };
     state.is_some_and(|state| !state.trim().is_empty() && !state.starts_with('Z'))

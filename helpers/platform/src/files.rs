@@ -4,10 +4,7 @@
 /// than before. Often 1,024 are allowed unless a process asks for more, and 1,000 requests at once
 /// come near to that.
 pub fn allow_files(enough: u64) {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls only read or write `limit`.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {

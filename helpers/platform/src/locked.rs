@@ -61,18 +61,12 @@ impl Locked {
     ) -> io::Result<Self> {
         let (unborn, folder) = (parent.join(format!("{UNBORN}{name}")), parent.join(name));
         let told = |error: io::Error| {
-            let why = format!(
-                "{} cannot be made (is the disk full?): {error}",
-                folder.display()
-            );
+            let why = format!("{} cannot be made (is the disk full?): {error}", folder.display());
             io::Error::new(error.kind(), why)
         };
         fs::create_dir_all(parent).map_err(told)?;
         // An error where there is anything of that name, also a link.
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&unborn)
-            .map_err(told)?;
+        DirBuilder::new().mode(0o700).create(&unborn).map_err(told)?;
         let path = unborn.join(LOCK);
         let made = File::create(&path)
             .map_err(told)
@@ -82,11 +76,7 @@ impl Locked {
             // The first error is the one to tell.
             let _ = fs::remove_dir_all(&unborn);
         }
-        Ok(Locked {
-            folder,
-            _lock: made?,
-            process: std::process::id(),
-        })
+        Ok(Locked { folder, _lock: made?, process: std::process::id() })
     }
 
     /// Whether the folder is this process's, not that of one which has forked it, and still there.
@@ -250,12 +240,9 @@ mod tests {
         let old = std::time::SystemTime::now() - 2 * BIRTH;
         // Killed while it ran; killed while it tidied up; killed at the very end of that; killed
         // before it had its name.
-        for (name, files) in [
-            ("1", &["lock", "project"][..]),
-            ("2", &["lock"]),
-            ("3", &[]),
-            (".new-4", &["lock"]),
-        ] {
+        for (name, files) in
+            [("1", &["lock", "project"][..]), ("2", &["lock"]), ("3", &[]), (".new-4", &["lock"])]
+        {
             let folder = parent.path().join(name);
             fs::create_dir(&folder).unwrap();
             for file in files {
@@ -272,14 +259,9 @@ mod tests {
         fs::create_dir(parent.path().join("thesis")).unwrap();
         fs::write(parent.path().join("thesis/lock"), "").unwrap();
         let numbered = |name: &str, _: &Metadata| name.parse::<u32>().is_ok();
-        assert_eq!(
-            sweep(parent.path(), numbered).unwrap(),
-            [""; 0].map(PathBuf::from)
-        );
-        let mut left: Vec<_> = fs::read_dir(parent.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        assert_eq!(sweep(parent.path(), numbered).unwrap(), [""; 0].map(PathBuf::from));
+        let mut left: Vec<_> =
+            fs::read_dir(parent.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["5", "6", "file", "thesis"]);
         assert!(elsewhere.path().join(LOCK).exists());

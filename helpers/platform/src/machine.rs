@@ -33,9 +33,12 @@ pub fn machine() -> &'static Machine {
     })
 }
 
-/// How many workers can really run at the same time here.
+/// How many workers can really run at the same time here, asked once: to ask takes up to half a
+/// millisecond (it reads the files of the process's control groups), and cells ask within what they
+/// time.
 pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get())
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
 }
 
 impl Machine {

@@ -43,9 +43,7 @@ fn chosen<T: Copy>(value: &str, choices: [(&str, T); 2]) -> Option<T> {
     if value.is_empty() {
         return Some(choices[0].1);
     }
-    let found = choices
-        .iter()
-        .find(|(word, _)| word.eq_ignore_ascii_case(value));
+    let found = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
     found.map(|&(_, choice)| choice)
 }
 

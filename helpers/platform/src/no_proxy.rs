@@ -7,14 +7,8 @@ const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
 /// programs know only one. Nothing where there is no proxy.
 pub fn without_proxy(variable: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
     let filled = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-    let proxies = [
-        "http_proxy",
-        "HTTP_PROXY",
-        "https_proxy",
-        "HTTPS_PROXY",
-        "all_proxy",
-        "ALL_PROXY",
-    ];
+    let proxies =
+        ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     if !proxies.iter().any(|name| filled(name).is_some()) {
         return Vec::new();
     }
@@ -51,28 +45,15 @@ mod tests {
         assert_eq!(with(&[("no_proxy", "a.example")]), []);
         let own = "127.0.0.1,localhost,::1";
         let both = |lower: &str, upper: &str| {
-            [
-                ("no_proxy", lower.to_owned()),
-                ("NO_PROXY", upper.to_owned()),
-            ]
+            [("no_proxy", lower.to_owned()), ("NO_PROXY", upper.to_owned())]
         };
         assert_eq!(with(&[("ALL_PROXY", "http://p")]), both(own, own));
         // What the reader listed stays, also for programs that know the other spelling.
-        let listed = [
-            ("https_proxy", "http://p"),
-            ("NO_PROXY", "a.example, localhost"),
-        ];
+        let listed = [("https_proxy", "http://p"), ("NO_PROXY", "a.example, localhost")];
         let all = "a.example,localhost,127.0.0.1,::1";
         assert_eq!(with(&listed), both(all, all));
-        let apart = [
-            ("http_proxy", "http://p"),
-            ("NO_PROXY", "a"),
-            ("no_proxy", "b"),
-        ];
+        let apart = [("http_proxy", "http://p"), ("NO_PROXY", "a"), ("no_proxy", "b")];
         assert_eq!(with(&apart), both(&format!("b,{own}"), &format!("a,{own}")));
-        assert_eq!(
-            with(&[("http_proxy", "http://p"), ("no_proxy", "*")]),
-            both("*", "*")
-        );
+        assert_eq!(with(&[("http_proxy", "http://p"), ("no_proxy", "*")]), both("*", "*"));
     }
 }

@@ -45,10 +45,7 @@ mod tests {
     #[test]
     fn a_panic_becomes_its_message() {
         assert_eq!(quietly(|| -> u8 { panic!("seven") }), Err("seven".into()));
-        assert_eq!(
-            quietly(|| -> u8 { panic!("{} of 3", 2) }),
-            Err("2 of 3".into())
-        );
+        assert_eq!(quietly(|| -> u8 { panic!("{} of 3", 2) }), Err("2 of 3".into()));
         assert_eq!(quietly(|| 7), Ok(7));
     }
 }

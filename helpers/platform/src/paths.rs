@@ -67,11 +67,7 @@ fn scratch_in(base: &Path, name: &str) -> io::Result<PathBuf> {
         match fs::symlink_metadata(&folder) {
             Ok(about) if about.is_dir() => {}
             Ok(about) => {
-                let what = if about.is_symlink() {
-                    "a link"
-                } else {
-                    "a file"
-                };
+                let what = if about.is_symlink() { "a link" } else { "a file" };
                 return Err(refuse(format!(
                     "scratch(“{name}”): {} is {what}, not a folder; remove it, or give another name",
                     folder.display()
@@ -166,10 +162,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// A path as a reader knows it: from the workbook's folder on where it lies inside.
 pub fn shown(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 
 #[cfg(test)]
@@ -205,17 +198,8 @@ mod tests {
     fn scratch_removes_nothing_but_its_own() {
         let (_place, base, data) = places();
         let absolute = data.display().to_string();
-        for name in [
-            "",
-            ".",
-            "..",
-            "/",
-            "../data",
-            "kept/../../data",
-            "./kept",
-            "a\0b",
-            &absolute,
-        ] {
+        for name in ["", ".", "..", "/", "../data", "kept/../../data", "./kept", "a\0b", &absolute]
+        {
             let error = scratch_in(&base, name).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}");
             assert!(error.to_string().contains("plain name"), "{name}: {error}");
@@ -247,11 +231,8 @@ mod tests {
         let mode = fs::metadata(&own.folder).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         // What only looks like one: another's name, no lock, open to others, a link.
-        let spared = [
-            "scratch-0123456789abcdef",
-            "workbook-scratch-0",
-            "workbook-scratch-0123456789abcdef",
-        ];
+        let spared =
+            ["scratch-0123456789abcdef", "workbook-scratch-0", "workbook-scratch-0123456789abcdef"];
         for name in spared {
             fs::create_dir(place.path().join(name)).unwrap();
         }
@@ -286,21 +267,14 @@ mod tests {
     fn without_the_workbooks_kernel_nothing_is_left_in_the_systems_folder() {
         let place = tempfile::tempdir().unwrap();
         let output = crate::program::command(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "paths::tests::make_a_scratch_folder",
-                "--nocapture",
-            ])
+            .args(["--exact", "paths::tests::make_a_scratch_folder", "--nocapture"])
             .env_remove(crate::names::SCRATCH)
             .env("SCRATCH_TEST", "1")
             .env("TMPDIR", place.path())
             .output()
             .unwrap();
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        let made = printed
-            .split("folder ")
-            .nth(1)
-            .and_then(|rest| rest.lines().next());
+        let made = printed.split("folder ").nth(1).and_then(|rest| rest.lines().next());
         assert!(
             made.is_some_and(|made| made.starts_with(&place.path().display().to_string())),
             "{printed}"

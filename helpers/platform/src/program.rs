@@ -55,9 +55,7 @@ fn build() -> Result<PathBuf, String> {
             cargo.env_remove(&name);
         }
     }
-    let output = cargo
-        .output()
-        .map_err(|error| format!("cargo did not start: {error}"))?;
+    let output = cargo.output().map_err(|error| format!("cargo did not start: {error}"))?;
     match output.status.success() && program.exists() {
         true => Ok(program),
         false => Err(format!(

@@ -54,18 +54,13 @@ fn run<T: Send>(builder: Builder, future: impl Future<Output = T> + Send) -> T {
     };
     block(builder, Box::pin(keep));
     let output = output.into_inner();
-    output
-        .ok()
-        .flatten()
-        .expect("block() has run the future to its end")
+    output.ok().flatten().expect("block() has run the future to its end")
 }
 
 fn block(mut builder: Builder, future: Pin<Box<dyn Future<Output = ()> + Send + '_>>) {
     on_fresh_thread(move || {
-        let runtime = builder
-            .enable_all()
-            .build()
-            .expect("the system gives tokio its threads and timers");
+        let runtime =
+            builder.enable_all().build().expect("the system gives tokio its threads and timers");
         runtime.block_on(future);
     });
 }

@@ -33,21 +33,34 @@ pub fn tie(command: &mut Command, signal: libc::c_int) {
 ///
 /// # Errors
 ///
-/// The system's, where there is no such child; not where somebody has waited for it before.
+/// The system's; not where there is no such child, or none any more.
 pub fn wait_for_end(child: u32) -> io::Result<()> {
-    let mut information = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    let options = libc::WEXITED | libc::WNOWAIT;
+    ended(child, 0).map(drop)
+}
+
+/// Whether a child has ended, asked in the same way.
+pub(crate) fn has_ended(child: u32) -> bool {
+    ended(child, libc::WNOHANG).unwrap_or(false)
+}
+
+/// Whether a child has ended; waits for that unless the options have `WNOHANG`.
+fn ended(child: u32, options: libc::c_int) -> io::Result<bool> {
+    let options = options | libc::WEXITED | libc::WNOWAIT;
     loop {
-        // SAFETY: the call writes to `information` only, which is as large as it must be.
-        let status = unsafe { libc::waitid(libc::P_PID, child, information.as_mut_ptr(), options) };
+        // SAFETY: waitid writes into `about`, which is large enough, and WNOWAIT leaves the child
+        // to be waited for. All zeros are a proper value.
+        let (status, about) = unsafe {
+            let mut about: libc::siginfo_t = std::mem::zeroed();
+            (libc::waitid(libc::P_PID, child, &mut about, options), about)
+        };
         if status == 0 {
-            return Ok(());
+            return Ok(about.si_signo != 0);
         }
         let error = io::Error::last_os_error();
         match error.kind() {
             io::ErrorKind::Interrupted => {}
             // Its status was taken before.
-            _ if error.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
+            _ if error.raw_os_error() == Some(libc::ECHILD) => return Ok(true),
             _ => return Err(error),
         }
     }

@@ -6,7 +6,7 @@ use super::{Crew, ProcessPool, entry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
-use std::iter::Enumerate;
+use std::iter::{Enumerate, Fuse};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -48,7 +48,7 @@ impl Task {
 pub struct Unordered<I, R> {
     crew: Arc<Crew>,
     chunk_size: usize,
-    items: Enumerate<I>,
+    items: Enumerate<Fuse<I>>,
     task: Arc<Task>,
     outcomes: Receiver<Outcome>,
     /// How many items are with the workers.
@@ -69,7 +69,7 @@ impl<I, R> Unordered<I, R> {
         Unordered {
             crew: pool.crew.clone(),
             chunk_size: pool.chunk_size,
-            items: items.enumerate(),
+            items: items.fuse().enumerate(),
             task,
             outcomes,
             outstanding: 0,
@@ -166,11 +166,7 @@ impl<R: DeserializeOwned + 'static> Submitted<R> {
                 let _ = task.outcomes.send(Outcome::of_one(0, cause));
             }
         }
-        Submitted {
-            task: Arc::downgrade(&task),
-            outcomes,
-            result: PhantomData,
-        }
+        Submitted { task: Arc::downgrade(&task), outcomes, result: PhantomData }
     }
 
     /// Waits for the result (Python's `future.result()`).

@@ -1,5 +1,5 @@
-//! What stands behind each worker: a thread that takes jobs, sends them one after the other,
-//! receives the answers, and replaces the worker when it is gone.
+//! What stands behind each worker: a thread that takes jobs, sends them, receives the answers, and
+//! replaces the worker when it is gone.
 
 use super::error::{Cause, Death};
 use super::queue::{Job, Queue, Task};
@@ -7,7 +7,7 @@ use super::worker::{Event, Worker};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,8 @@ const BATCH: usize = 16;
 
 /// What the drivers of a pool share.
 pub struct Shared {
-    /// When it is closed the drivers end.
+    /// When it is closed the drivers stop what runs, and end.
     pub queue: Queue,
-    /// Whether the pool ends: nothing is begun any more, and what runs is stopped.
-    pub closed: AtomicBool,
     /// The program that workers run.
     pub program: PathBuf,
     /// The process numbers of the workers that live, by driver.
@@ -40,7 +38,7 @@ impl Shared {
     }
 
     fn is_unwanted(&self, task: &Task) -> bool {
-        self.closed.load(Ordering::Relaxed) || task.cancelled.load(Ordering::Relaxed)
+        self.queue.is_closed() || task.cancelled.load(Ordering::Relaxed)
     }
 }
 
@@ -55,12 +53,7 @@ pub struct Driver<'a> {
 impl<'a> Driver<'a> {
     /// Starts a worker. The error says why not.
     pub fn start(shared: &'a Shared, number: usize) -> Result<Driver<'a>, String> {
-        let mut driver = Driver {
-            shared,
-            number,
-            worker: None,
-            quick: false,
-        };
+        let mut driver = Driver { shared, number, worker: None, quick: false };
         driver.replace(Some(Worker::start(&shared.program)?));
         Ok(driver)
     }
@@ -92,15 +85,20 @@ impl<'a> Driver<'a> {
 
     /// Delivers the outcomes of the jobs, which are of one task, or puts them back.
     fn work_on(&mut self, mut jobs: VecDeque<Job>) {
-        let mut pid = None;
-        let Err(cause) = self.attempt(&mut jobs, &mut pid) else {
-            return;
-        };
+        let shared = self.shared;
+        let task = jobs[0].task.clone();
         self.quick = false;
-        let Some(pid) = pid else {
-            return jobs
-                .into_iter()
-                .for_each(|job| job.deliver(None, Err(cause.clone())));
+        let worker = match self.make_ready(&task) {
+            Ok(worker) => worker,
+            Err(cause) => {
+                let refuse = |job: Job| job.deliver(None, Err(cause.clone()));
+                return jobs.into_iter().for_each(refuse);
+            }
+        };
+        let pid = worker.pid;
+        let cause = match attempt(worker, &mut jobs, || shared.is_unwanted(&task)) {
+            Ok(quick) => return self.quick = quick,
+            Err(cause) => cause,
         };
         // The worker had not begun with any job but the first.
         self.replace(None);
@@ -113,17 +111,17 @@ impl<'a> Driver<'a> {
         };
         if cause != Cause::Cancelled && job.count > 1 {
             report(pid, died, &job, "they are run again, one by one");
-            let singles = job.one_by_one(died.is_some());
-            self.shared.queue.put_back(singles.into_iter().chain(jobs));
+            for single in job.one_by_one(died.is_some()).into_iter().rev() {
+                jobs.push_front(single);
+            }
         } else if died.is_some() && !job.tried {
             report(pid, died, &job, "it is tried once more");
             job.tried = true;
             jobs.push_front(job);
-            self.shared.queue.put_back(jobs.into_iter());
         } else {
             job.deliver(Some(pid), Err(cause));
-            self.shared.queue.put_back(jobs.into_iter());
         }
+        self.shared.queue.put_back(jobs);
     }
 
     /// A worker with the task's function, as long as somebody wants the results.
@@ -158,47 +156,45 @@ impl<'a> Driver<'a> {
         }
         self.worker.as_mut().ok_or(Cause::Cancelled)
     }
+}
 
-    /// Has a worker run the jobs, notes which, and delivers the answers. On an error the first of
-    /// the jobs that are left is where it failed, and a worker that had it must not go on.
-    fn attempt(&mut self, jobs: &mut VecDeque<Job>, pid: &mut Option<u32>) -> Result<(), Cause> {
-        let shared = self.shared;
-        let task = jobs[0].task.clone();
-        let unwanted = || shared.is_unwanted(&task);
-        let worker = self.make_ready(&task)?;
-        *pid = Some(worker.pid);
-        worker.given += jobs.iter().map(|job| job.count).sum::<usize>();
-        let frames = match jobs.len() {
-            1 => Cow::Borrowed(&jobs[0].frame),
-            _ => Cow::Owned(jobs.iter().flat_map(|job| &job.frame).copied().collect()),
-        };
-        let begun = Instant::now();
-        let allowed = QUICK * jobs.len() as u32;
-        // Whether they arrived shows at the next read.
-        let _ = worker.send(&frames, unwanted);
-        drop(frames);
-        let mut since = begun;
-        while let Some(job) = jobs.front() {
-            match worker.receive() {
-                Event::Answers(answers) => {
-                    if let Some(job) = jobs.pop_front() {
-                        job.deliver(*pid, Ok(answers));
-                    }
-                    since = Instant::now();
+/// Has a worker run the jobs and delivers the answers; whether that was quick. On an error the first
+/// of the jobs that are left is where it failed, and the worker must not go on.
+fn attempt(
+    worker: &mut Worker,
+    jobs: &mut VecDeque<Job>,
+    unwanted: impl Fn() -> bool,
+) -> Result<bool, Cause> {
+    worker.given += jobs.iter().map(|job| job.count).sum::<usize>();
+    let frames = match jobs.len() {
+        1 => Cow::Borrowed(&jobs[0].frame),
+        _ => Cow::Owned(jobs.iter().flat_map(|job| &job.frame).copied().collect()),
+    };
+    let begun = Instant::now();
+    let allowed = QUICK * jobs.len() as u32;
+    // Whether they arrived shows at the next read.
+    let _ = worker.send(&frames, &unwanted);
+    drop(frames);
+    let mut since = begun;
+    while let Some(job) = jobs.front() {
+        match worker.receive() {
+            Event::Answers(answers) => {
+                if let Some(job) = jobs.pop_front() {
+                    job.deliver(Some(worker.pid), Ok(answers));
                 }
-                Event::Died(death) => return Err(Cause::WorkerDied(death)),
-                Event::Tick if unwanted() => return Err(Cause::Cancelled),
-                Event::Tick => match task.time_limit {
-                    Some(limit) if since.elapsed() > limit.saturating_mul(job.count as u32) => {
-                        return Err(Cause::TimedOut(limit));
-                    }
-                    _ => {}
-                },
+                since = Instant::now();
             }
+            Event::Died(death) => return Err(Cause::WorkerDied(death)),
+            Event::Tick if unwanted() => return Err(Cause::Cancelled),
+            Event::Tick => match job.task.time_limit {
+                Some(limit) if since.elapsed() > limit.saturating_mul(job.count as u32) => {
+                    return Err(Cause::TimedOut(limit));
+                }
+                _ => {}
+            },
         }
-        self.quick = since - begun < allowed;
-        Ok(())
     }
+    Ok(since - begun < allowed)
 }
 
 /// Tells the reader what would otherwise be seen only as lost time.

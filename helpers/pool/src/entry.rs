@@ -61,12 +61,7 @@ where
     if function.object != entry.object {
         can_be_opened(&function)?;
     }
-    Ok(Place {
-        entry,
-        function,
-        helpers: HELPERS.clone()?,
-        largest: largest as u64,
-    })
+    Ok(Place { entry, function, helpers: HELPERS.clone()?, largest: largest as u64 })
 }
 
 /// This code's own place. It stays the same as long as it can be asked for.
@@ -79,11 +74,7 @@ fn spot(address: *const c_void) -> Result<Spot, String> {
     let Some(Mapped { name, base, build }) = mapped_at(address) else {
         return Err("the system does not say where the function was loaded from".to_owned());
     };
-    Ok(Spot {
-        object: name,
-        build,
-        offset: (address as usize - base) as u64,
-    })
+    Ok(Spot { object: name, build, offset: (address as usize - base) as u64 })
 }
 
 fn can_be_opened(spot: &Spot) -> Result<(), String> {

@@ -80,13 +80,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Worker processes that wait for work. Dropping it ends them all at once.
+/// Worker processes that wait for work. They all end at once when it is dropped, with all that was
+/// made of it by [`chunk_size`](ProcessPool::chunk_size), [`time_limit`](ProcessPool::time_limit) or
+/// [`map_unordered`](ProcessPool::map_unordered).
 pub struct ProcessPool {
     crew: Arc<Crew>,
     chunk_size: usize,
@@ -147,11 +148,7 @@ impl ProcessPoolBuilder {
             return Err(PoolError::NoWorkers);
         }
         let crew = Crew::start(self, program().map_err(PoolError::NoProgram)?)?;
-        Ok(ProcessPool {
-            crew: Arc::new(crew),
-            chunk_size: 1,
-            time_limit: None,
-        })
+        Ok(ProcessPool { crew: Arc::new(crew), chunk_size: 1, time_limit: None })
     }
 }
 
@@ -167,11 +164,7 @@ impl ProcessPool {
 
     /// The same with settings.
     pub fn builder(workers: usize) -> ProcessPoolBuilder {
-        ProcessPoolBuilder {
-            workers,
-            items_per_worker: usize::MAX,
-            largest: 1 << 30,
-        }
+        ProcessPoolBuilder { workers, items_per_worker: usize::MAX, largest: 1 << 30 }
     }
 
     /// How many workers it has.
@@ -216,7 +209,7 @@ impl ProcessPool {
     ) -> Vec<Result<R, ItemError>>
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         in_order(self.map_unordered(f, items).collect())
     }
@@ -234,7 +227,7 @@ impl ProcessPool {
     ) -> Result<Vec<R>, ItemError>
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         let results = self.map_unordered(f, items);
         let numbered = results.map(|(index, result)| Ok((index, result?)));
@@ -249,7 +242,7 @@ impl ProcessPool {
     where
         I: IntoIterator<Item = A>,
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         Unordered::new(self, f, items.into_iter())
     }
@@ -258,7 +251,7 @@ impl ProcessPool {
     pub fn submit<A, R>(&self, f: fn(A) -> R, item: A) -> Submitted<R>
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + Send + 'static,
+        R: Serialize + DeserializeOwned + 'static,
     {
         Submitted::new(self, f, &item)
     }
@@ -280,44 +273,38 @@ impl Crew {
     fn start(settings: ProcessPoolBuilder, program: PathBuf) -> Result<Crew, PoolError> {
         let shared = Arc::new(Shared {
             queue: Queue::default(),
-            closed: AtomicBool::new(false),
             program,
             pids: Mutex::new(vec![None; settings.workers]),
             items_per_worker: settings.items_per_worker,
             largest: settings.largest,
         });
-        let mut crew = Crew {
-            shared,
-            threads: Vec::new(),
-        };
-        let (started, outcomes) = channel();
+        let mut crew = Crew { shared, threads: Vec::new() };
+        let (failed, failures) = channel();
         for number in 0..settings.workers {
-            let (shared, started) = (crew.shared.clone(), started.clone());
-            let thread = std::thread::Builder::new()
-                .name(format!("pool worker {number}"))
-                .spawn(move || {
-                    let driver = Driver::start(&shared, number);
-                    let _ = started.send(driver.as_ref().map(|_| ()).map_err(String::clone));
-                    drop(started);
-                    if let Ok(driver) = driver {
+            let (shared, failed) = (crew.shared.clone(), failed.clone());
+            let thread = std::thread::Builder::new().name(format!("pool worker {number}")).spawn(
+                move || match Driver::start(&shared, number) {
+                    Ok(driver) => {
+                        drop(failed);
                         driver.run();
                     }
-                });
-            crew.threads
-                .push(thread.map_err(|e| PoolError::NoProcess(e.to_string()))?);
+                    Err(why) => drop(failed.send(why)),
+                },
+            );
+            crew.threads.push(thread.map_err(|e| PoolError::NoProcess(e.to_string()))?);
         }
-        drop(started);
-        for outcome in outcomes {
-            outcome.map_err(PoolError::NoProcess)?;
+        drop(failed);
+        // Ends when each has started, or one has not.
+        match failures.recv() {
+            Ok(why) => Err(PoolError::NoProcess(why)),
+            Err(_) => Ok(crew),
         }
-        Ok(crew)
     }
 }
 
 impl Drop for Crew {
     fn drop(&mut self) {
         // The drivers stop what runs, cancel what waits, and end.
-        self.shared.closed.store(true, Ordering::Relaxed);
         self.shared.queue.close();
         for thread in self.threads.drain(..) {
             // A driver that panicked has dropped, and thereby ended, its worker.

@@ -8,11 +8,11 @@
 //! is made from what it links; where there is none, a checksum of all code and constants.
 
 use serde::{Deserialize, Serialize};
-use std::ffi::{OsStr, c_void};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// All that a worker needs in order to call a function.
+/// All that a worker needs in order to call a function. Its message is this as postcard writes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     /// What the worker's program calls; see `pool::entry`.
@@ -44,18 +44,6 @@ pub const READY: &[u8] = b"ready 3";
 /// What it says when it has loaded one. Anything else is the reason why not.
 pub const LOADED: &[u8] = b"loaded";
 
-impl Place {
-    /// The message that asks for the function.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("numbers and bytes can be encoded")
-    }
-
-    /// The function that a message asks for; `None` where it asks for none.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Place> {
-        postcard::from_bytes(bytes).ok()
-    }
-}
-
 impl Spot {
     /// The object's path.
     pub fn path(&self) -> &Path {
@@ -74,23 +62,10 @@ pub struct Mapped {
     pub build: Vec<u8>,
 }
 
-/// What is loaded at an address. `None` where no object is, or where the system does not tell.
 #[cfg(target_os = "linux")]
-pub fn mapped_at(address: *const c_void) -> Option<Mapped> {
-    elf::mapped_at(address as usize)
-}
-
-/// What is loaded at an address. `None` where no object is, or where the system does not tell.
+pub use elf::mapped_at;
 #[cfg(target_os = "macos")]
-pub fn mapped_at(address: *const c_void) -> Option<Mapped> {
-    mach::mapped_at(address)
-}
-
-/// What is loaded at an address. `None`: this system is not asked.
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-pub fn mapped_at(_address: *const c_void) -> Option<Mapped> {
-    None
-}
+pub use mach::mapped_at;
 
 #[cfg(target_os = "linux")]
 mod elf {
@@ -104,11 +79,9 @@ mod elf {
         found: Option<Mapped>,
     }
 
-    pub fn mapped_at(address: usize) -> Option<Mapped> {
-        let mut search = Search {
-            address,
-            found: None,
-        };
+    /// What is loaded at an address. `None` where no object is, or where the system does not tell.
+    pub fn mapped_at(address: *const c_void) -> Option<Mapped> {
+        let mut search = Search { address: address as usize, found: None };
         let data: *mut Search = &mut search;
         // SAFETY: `look_at` takes what dl_iterate_phdr gives it, and `data` is a valid Search that
         // nobody else uses until the call returns.
@@ -169,16 +142,12 @@ mod elf {
             .filter(|note| constant().any(|whole| holds(&whole, note.start, note.length)))
             .find_map(|note| build_id(bytes(note)))
             .unwrap_or_else(|| {
-                remembered((base, info.dlpi_subs), || {
-                    checksum(constant().map(bytes)).to_vec()
-                })
+                remembered((base, info.dlpi_subs), || checksum(constant().map(bytes)).to_vec())
             });
         let name = match info.dlpi_name.is_null() {
             true => Vec::new(),
             // SAFETY: a C string of the loader's, which lives as long as the object is loaded.
-            false => unsafe { CStr::from_ptr(info.dlpi_name) }
-                .to_bytes()
-                .to_vec(),
+            false => unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes().to_vec(),
         };
         search.found = Some(Mapped { name, base, build });
         1
@@ -270,6 +239,7 @@ mod mach {
     const EXECUTABLE: u32 = 2;
     const UUID: u32 = 0x1b;
 
+    /// What is loaded at an address. `None` where no object is, or where the system does not tell.
     pub fn mapped_at(address: *const c_void) -> Option<Mapped> {
         let mut info = libc::Dl_info {
             dli_fname: std::ptr::null(),
@@ -296,15 +266,9 @@ mod mach {
         let name = match header.file_type {
             EXECUTABLE => Vec::new(),
             // SAFETY: dladdr gave a C string that lives as long as the object is loaded.
-            _ => unsafe { CStr::from_ptr(info.dli_fname) }
-                .to_bytes()
-                .to_vec(),
+            _ => unsafe { CStr::from_ptr(info.dli_fname) }.to_bytes().to_vec(),
         };
-        Some(Mapped {
-            name,
-            base: info.dli_fbase as usize,
-            build: uuid(commands)?,
-        })
+        Some(Mapped { name, base: info.dli_fbase as usize, build: uuid(commands)? })
     }
 
     /// The content of the command that holds the linker's UUID. A command is its kind, its whole
@@ -326,6 +290,7 @@ mod mach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::c_void;
 
     #[test]
     fn a_place_comes_out_as_it_went_in() {
@@ -340,12 +305,13 @@ mod tests {
             helpers: spot("/c.so", 0),
             largest: 5,
         };
-        let bytes = place.to_bytes();
-        assert_eq!(Place::from_bytes(&bytes), Some(place));
+        let bytes = postcard::to_stdvec(&place).unwrap();
+        let read = |bytes: &[u8]| postcard::from_bytes::<Place>(bytes).ok();
+        assert_eq!(read(&bytes), Some(place));
         for length in 0..bytes.len() {
-            assert_eq!(Place::from_bytes(&bytes[..length]), None);
+            assert_eq!(read(&bytes[..length]), None);
         }
-        assert_eq!(Place::from_bytes(&[0xff; 200]), None, "absurd lengths");
+        assert_eq!(read(&[0xff; 200]), None, "absurd lengths");
     }
 
     #[test]
@@ -380,10 +346,7 @@ mod tests {
         let id = note(3, b"GNU\0", b"12345678");
         let others = [note(1, b"GNU\0", b"abcde"), note(3, b"Go\0\0\0", b"x")].concat();
         assert_eq!(elf::build_id(&id).unwrap(), b"12345678");
-        assert_eq!(
-            elf::build_id(&[&others[..], &id].concat()).unwrap(),
-            b"12345678"
-        );
+        assert_eq!(elf::build_id(&[&others[..], &id].concat()).unwrap(), b"12345678");
         assert_eq!(elf::build_id(&others), None);
         assert_eq!(elf::build_id(&[0xff; 40]), None, "absurd lengths");
         for length in 0..id.len() {

@@ -27,8 +27,8 @@ pub fn serve() -> Result<ExitCode> {
         let Some(message) = receive(&mut Frames::default(), &mut socket)? else {
             return Ok(ExitCode::SUCCESS);
         };
-        let place =
-            Place::from_bytes(content(&message)).context("the request asks for no function")?;
+        let place: Place =
+            postcard::from_bytes(content(&message)).context("the request asks for no function")?;
         match load(&place) {
             Ok((entry, function)) => {
                 send(&mut socket, LOADED)?;
@@ -74,11 +74,7 @@ fn take_input() -> Result<UnixStream> {
 /// the system closes it however the notebook ends.
 fn end_with(socket: RawFd) -> Result<()> {
     let watch = move || {
-        let mut watched = libc::pollfd {
-            fd: socket,
-            events: 0,
-            revents: 0,
-        };
+        let mut watched = libc::pollfd { fd: socket, events: 0, revents: 0 };
         loop {
             // SAFETY: `watched` is one valid pollfd, and the socket stays open.
             let found = unsafe { libc::poll(&mut watched, 1, -1) };
@@ -114,7 +110,7 @@ fn find(spot: &Spot, flags: c_int) -> Result<*const c_void> {
     let name = spot.path().display();
     let replaced = || format!("{name} has been replaced since its cell ran; run the cell again");
     let object = CString::new(spot.object.clone())?;
-    let handle = match open_with(&object, flags) {
+    let handle = match open(&object, flags) {
         Err(_) if flags & libc::RTLD_NOLOAD != 0 => return Err(anyhow!(replaced())),
         opened => opened.with_context(|| format!("a worker cannot open {name}"))?,
     };
@@ -129,11 +125,7 @@ fn find(spot: &Spot, flags: c_int) -> Result<*const c_void> {
 }
 
 /// Opens a shared object, for good: its functions stay valid. The error is the system's.
-pub fn open(object: &CStr) -> Result<*mut c_void> {
-    open_with(object, 0)
-}
-
-fn open_with(object: &CStr, flags: c_int) -> Result<*mut c_void> {
+pub fn open(object: &CStr, flags: c_int) -> Result<*mut c_void> {
     let flags = flags | libc::RTLD_NOW | libc::RTLD_LOCAL;
     // SAFETY: opening runs the object's initialisers. It is a Rust library, such as a notebook has
     // open already or this project builds, and these have none that do harm.
@@ -196,10 +188,4 @@ fn base_of(_handle: *mut c_void, object: &CStr) -> Option<*const c_void> {
             })
             .map(|index| _dyld_get_image_header(index))
     }
-}
-
-/// Where an open object begins in memory.
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn base_of(_handle: *mut c_void, _object: &CStr) -> Option<*const c_void> {
-    None
 }

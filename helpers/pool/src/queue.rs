@@ -6,7 +6,7 @@ use super::wire;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,13 +52,7 @@ impl Job {
     pub fn new(task: &Arc<Task>, first: usize) -> Job {
         let mut frame = Vec::new();
         wire::begin(&mut frame);
-        Job {
-            task: task.clone(),
-            first,
-            count: 0,
-            frame,
-            tried: false,
-        }
+        Job { task: task.clone(), first, count: 0, frame, tried: false }
     }
 
     /// Adds an item, unless it cannot be encoded.
@@ -98,13 +92,7 @@ impl Job {
 impl Outcome {
     /// That of an item which did not come so far.
     pub fn of_one(index: usize, cause: Cause) -> Outcome {
-        Outcome {
-            first: index,
-            count: 1,
-            pid: None,
-            answers: Err(cause),
-            bytes: 0,
-        }
+        Outcome { first: index, count: 1, pid: None, answers: Err(cause), bytes: 0 }
     }
 
     /// The results, each with the number of its item.
@@ -119,10 +107,7 @@ impl Outcome {
                 Ok(_) => wire::take_answer(&mut answers),
                 Err(cause) => Err(cause.clone()),
             };
-            (
-                index,
-                result.map_err(|cause| ItemError { index, pid, cause }),
-            )
+            (index, result.map_err(|cause| ItemError { index, pid, cause }))
         };
         (self.first..self.first + self.count).map(result).collect()
     }
@@ -135,54 +120,60 @@ pub const SMALL: usize = 4 * 1024;
 /// Jobs in the order in which they came, for several workers.
 #[derive(Default)]
 pub struct Queue {
-    state: Mutex<State>,
+    jobs: Mutex<VecDeque<Job>>,
     changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    jobs: VecDeque<Job>,
-    closed: bool,
+    closed: AtomicBool,
 }
 
 impl Queue {
-    fn change(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn jobs(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a job at the end.
     pub fn push(&self, job: Job) {
-        self.change().jobs.push_back(job);
+        self.jobs().push_back(job);
         self.changed.notify_one();
     }
 
     /// Gives jobs back, to be the next ones, in the order given.
-    pub fn put_back(&self, jobs: impl DoubleEndedIterator<Item = Job>) {
-        let mut state = self.change();
-        jobs.rev().for_each(|job| state.jobs.push_front(job));
+    pub fn put_back(&self, jobs: VecDeque<Job>) {
+        let mut waiting = self.jobs();
+        for job in jobs.into_iter().rev() {
+            waiting.push_front(job);
+        }
+        drop(waiting);
         self.changed.notify_all();
     }
 
     /// Waits for the next job. Up to `most` small ones of one call come together, but not more
     /// than the share of one of `workers`. Empty when the queue is closed and nothing is left.
     pub fn take(&self, most: usize, workers: usize) -> VecDeque<Job> {
-        let idle = |state: &mut State| state.jobs.is_empty() && !state.closed;
-        let state = self.changed.wait_while(self.change(), idle);
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        let share = state.jobs.len().div_ceil(workers).min(most);
+        let idle = |jobs: &mut VecDeque<Job>| jobs.is_empty() && !self.is_closed();
+        let jobs = self.changed.wait_while(self.jobs(), idle);
+        let mut jobs = jobs.unwrap_or_else(PoisonError::into_inner);
+        let share = jobs.len().div_ceil(workers).min(most);
         let mut bytes = 0;
         let fits = |job: &&Job| {
             bytes += job.frame.len();
-            bytes <= SMALL && Arc::ptr_eq(&job.task, &state.jobs[0].task)
+            bytes <= SMALL && Arc::ptr_eq(&job.task, &jobs[0].task)
         };
-        let together = state.jobs.iter().take(share).take_while(fits).count();
-        let taken = together.max(1).min(state.jobs.len());
-        state.jobs.drain(..taken).collect()
+        let together = jobs.iter().take(share).take_while(fits).count();
+        let taken = together.max(1).min(jobs.len());
+        jobs.drain(..taken).collect()
+    }
+
+    /// Whether nothing is begun any more, and what runs is stopped.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Lets those who wait go once nothing is left.
     pub fn close(&self) {
-        self.change().closed = true;
+        // Who waits must not miss it between the look at this and the waiting.
+        let jobs = self.jobs();
+        self.closed.store(true, Ordering::Relaxed);
+        drop(jobs);
         self.changed.notify_all();
     }
 }

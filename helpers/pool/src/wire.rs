@@ -137,10 +137,12 @@ fn decode<R: DeserializeOwned + 'static>(answer: &[u8]) -> postcard::Result<Resu
 /// Waits for a whole frame; `None` at the stream's end.
 pub fn receive(frames: &mut Frames, stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     loop {
+        if let Some(frame) = frames.next() {
+            return Ok(Some(frame));
+        }
         match frames.read(stream) {
-            Ok(Received::Frame(frame)) => return Ok(Some(frame)),
-            Ok(Received::End) => return Ok(None),
-            Ok(Received::Part) => {}
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -189,23 +191,9 @@ pub struct Frames {
 /// What one read can take where no large frame has begun.
 const USUAL: usize = 64 * 1024;
 
-/// What a read brought.
-#[derive(Debug, PartialEq)]
-pub enum Received {
-    /// A whole frame; see [`content`].
-    Frame(Vec<u8>),
-    /// A part of one.
-    Part,
-    /// The end of the stream.
-    End,
-}
-
 impl Frames {
-    /// The next frame, or what reading once brought of it.
-    pub fn read(&mut self, stream: &mut impl Read) -> io::Result<Received> {
-        if let Some(frame) = self.next() {
-            return Ok(Received::Frame(frame));
-        }
+    /// Reads once, when [`next`](Self::next) has nothing; the number of bytes, 0 at the stream's end.
+    pub fn read(&mut self, stream: &mut impl Read) -> io::Result<usize> {
         let begun = &self.buffer[self.start..self.end];
         let needed = length_of(begun).unwrap_or(0).max(USUAL);
         if self.buffer.len() < needed {
@@ -219,15 +207,11 @@ impl Frames {
         self.start = 0;
         let count = stream.read(&mut self.buffer[self.end..])?;
         self.end += count;
-        Ok(match self.next() {
-            Some(frame) => Received::Frame(frame),
-            None if count == 0 => Received::End,
-            None => Received::Part,
-        })
+        Ok(count)
     }
 
-    /// The next frame that has been read whole, if there is one.
-    fn next(&mut self) -> Option<Vec<u8>> {
+    /// The next frame that has been read whole, if there is one; see [`content`].
+    pub fn next(&mut self) -> Option<Vec<u8>> {
         let begun = &self.buffer[self.start..self.end];
         let frame = begun.get(..length_of(begun)?)?;
         // A large frame has a buffer of its size, and takes it along.

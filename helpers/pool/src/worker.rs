@@ -2,7 +2,7 @@
 
 use super::error::Death;
 use super::load::{LOADED, Place, READY};
-use super::wire::{ANOTHER_FUNCTION, Frames, Received, content, frame_of};
+use super::wire::{ANOTHER_FUNCTION, Frames, content, frame_of};
 use platform::program::command;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
@@ -88,11 +88,7 @@ impl Worker {
             socket,
             frames: Frames::default(),
             function: None,
-            output: Output {
-                pid,
-                stream: output,
-                line: Vec::new(),
-            },
+            output: Output { pid, stream: output, line: Vec::new() },
             ended: false,
             closed: None,
         })
@@ -119,7 +115,8 @@ impl Worker {
             self.send(&ANOTHER_FUNCTION, &give_up)?;
         }
         self.expect(READY, &give_up)?;
-        self.send(&frame_of(&function.to_bytes()), &give_up)?;
+        let message = postcard::to_stdvec(function).map_err(|error| error.to_string())?;
+        self.send(&frame_of(&message), &give_up)?;
         self.expect(LOADED, &give_up)?;
         self.function = Some(function.clone());
         Ok(())
@@ -175,14 +172,13 @@ impl Worker {
     /// Waits for answers, for at most two ticks.
     pub fn receive(&mut self) -> Event {
         while self.closed.is_none() {
+            if let Some(frame) = self.frames.next() {
+                return Event::Answers(frame);
+            }
             match self.frames.read(&mut self.socket) {
-                Ok(Received::End) => self.closed = Some(Instant::now()),
-                Ok(Received::Part) => self.output.show(),
-                Ok(Received::Frame(frame)) => {
-                    // What was printed before the answer was sent is there already.
-                    self.output.show();
-                    return Event::Answers(frame);
-                }
+                Ok(0) => self.closed = Some(Instant::now()),
+                // What was printed before an answer was sent is there already.
+                Ok(_) => self.output.show(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if waited(&error) => {
                     self.output.show();

@@ -68,8 +68,8 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientSettings {
-    /// Such as [`WeatherServer::url`](WeatherServer::url). One on this machine is never
-    /// asked through a proxy, and not left for another one by a redirect.
+    /// Such as [`WeatherServer::url`]. One on this machine is never asked through a proxy, and not left
+    /// for another one by a redirect.
     pub base_url: String,
     /// The version of the format to ask for.
     pub version: Version,
@@ -203,10 +203,7 @@ impl WeatherClient {
         }
         tls::choose();
         let mut builder = reqwest::Client::builder()
-            .user_agent(concat!(
-                "data-processing-workbook/",
-                env!("CARGO_PKG_VERSION")
-            ))
+            .user_agent(concat!("data-processing-workbook/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             // hyper takes 100, and some services' proxies add more.
             .http1_max_headers(1000)
@@ -225,16 +222,8 @@ impl WeatherClient {
             RateLimit::new(limit.calls, window + margin(window))
         });
         let keep = settings.keep_in.clone().map(Keep::new);
-        let inner = Inner {
-            settings,
-            http,
-            limit,
-            keep,
-            requests: AtomicUsize::new(0),
-        };
-        Ok(WeatherClient {
-            inner: Arc::new(inner),
-        })
+        let inner = Inner { settings, http, limit, keep, requests: AtomicUsize::new(0) };
+        Ok(WeatherClient { inner: Arc::new(inner) })
     }
 
     /// How many requests it has made so far, retries and further pages included.
@@ -352,11 +341,7 @@ impl Inner {
                 if let FetchError::Status { status, .. } = error
                     && asked > longest
                 {
-                    return Err(FetchError::WaitTooLong {
-                        status,
-                        asked,
-                        longest,
-                    });
+                    return Err(FetchError::WaitTooLong { status, asked, longest });
                 }
                 // Others need not find out for themselves. And those who were all told the same
                 // time do not come back at the same time.

@@ -14,7 +14,7 @@ mod body;
 mod readings;
 mod state;
 
-use crate::settings::{Fault, Reply, Request as Order, ServerSettings, Version};
+use crate::settings::{Fault, Reply, Request as Order, ServerSettings, Standing, Version};
 use anyhow::{Context, Result};
 use body::Answer;
 use hyper::body::{Bytes, Incoming};
@@ -48,9 +48,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// Serves until the input ends.
 pub fn serve() -> Result<ExitCode> {
     allow_files(FILES);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(async { listen() })?;
     let port = listener.local_addr()?.port();
     let server = Arc::new(Server::new(ServerSettings::default()));
@@ -74,18 +72,16 @@ fn listen() -> Result<TcpListener> {
 /// Does what each line of input says and answers it by a line of output.
 fn obey(server: &Arc<Server>, port: u16) -> Result<()> {
     for line in std::io::stdin().lock().lines() {
-        let reply = match serde_json::from_str(&line?) {
-            Ok(Order::Change(settings)) => {
-                server.change(settings);
-                Reply::Done { port }
+        let order = serde_json::from_str(&line?);
+        let reply: Reply = order.map_err(|error| error.to_string()).map(|order| {
+            match order {
+                Order::Change(settings) => server.change(settings),
+                Order::Log => {}
+                Order::Reset => server.reset(),
             }
-            Ok(Order::Log) => Reply::Log(server.log()),
-            Ok(Order::Reset) => {
-                server.reset();
-                Reply::Done { port }
-            }
-            Err(error) => Reply::Refused(error.to_string()),
-        };
+            let log = server.log();
+            Standing { port, log }
+        });
         let mut output = std::io::stdout().lock();
         serde_json::to_writer(&mut output, &reply)?;
         output.write_all(b"\n")?;

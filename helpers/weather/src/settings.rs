@@ -174,18 +174,17 @@ pub enum Request {
     Reset,
 }
 
-/// A line of the server's output: the answer to a line of input.
+/// A line of the server's output, the answer to a line of input: how it stands once it has done as
+/// told, or what is wrong with the line.
+pub type Reply = Result<Standing, String>;
+
+/// How a server stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Reply {
-    /// It has done as told. It listens at this port of 127.0.0.1.
-    Done {
-        /// The port.
-        port: u16,
-    },
-    /// The log.
-    Log(ServerLog),
-    /// What is wrong.
-    Refused(String),
+pub struct Standing {
+    /// It listens at this port of 127.0.0.1.
+    pub port: u16,
+    /// Empty after a change and a reset.
+    pub log: ServerLog,
 }
 
 /// What a server has done since its start, or since its log was reset.

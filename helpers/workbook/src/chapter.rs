@@ -15,8 +15,5 @@ pub fn is_chapter(path: &Path) -> bool {
 
 /// A path's file name as text.
 pub fn name_of(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -1,25 +1,11 @@
-//! Child processes: one that never outlives this one and hears of Ctrl-C exactly once, and some
-//! that are only listened to.
+//! Child processes: one that hears of Ctrl-C exactly once, and some that are only listened to.
 
 use anyhow::{Context, Result, bail};
 use platform::tied;
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
+use std::io::{BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-
-/// Starts the command so that the system ends it with `on_parent_death` when this program is
-/// killed (Linux; elsewhere only an orderly end reaches it).
-///
-/// `own_group` keeps the terminal's Ctrl-C from the child: it reaches this program only, which
-/// passes it on with [`pass_signals`].
-pub fn tie(command: &mut Command, on_parent_death: libc::c_int, own_group: bool) {
-    if own_group {
-        command.process_group(0);
-    }
-    tied::tie(command, on_parent_death);
-}
 
 /// The child that signals are passed to; 0 for none.
 static CHILD: AtomicI32 = AtomicI32::new(0);
@@ -121,20 +107,23 @@ pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> 
     // The command keeps the pipe's writing end; without it gone, reading would never end.
     drop(command);
     let mut last = VecDeque::new();
-    let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
-    // Cargo moves its progress bar with carriage returns.
-    while read_until_break(&mut reader, &mut line)? {
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end();
-        if !text.is_empty() {
-            listen(text);
-            if last.len() == 25 {
-                last.pop_front();
+    for byte in BufReader::new(reader).bytes().chain([Ok(b'\n')]) {
+        match byte? {
+            // Cargo moves its progress bar with carriage returns.
+            b'\n' | b'\r' => {
+                let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                line.clear();
+                if !text.is_empty() {
+                    listen(&text);
+                    last.push_back(text);
+                }
+                if last.len() > 25 {
+                    last.pop_front();
+                }
             }
-            last.push_back(text.to_owned());
+            byte => line.push(byte),
         }
-        line.clear();
     }
     let status = child.wait()?;
     if !status.success() {
@@ -142,23 +131,6 @@ pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> 
         bail!("it ended with {status}:\n{}", lines.join("\n"));
     }
     Ok(())
-}
-
-fn read_until_break(reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool> {
-    loop {
-        let available = reader.fill_buf()?;
-        if available.is_empty() {
-            return Ok(!line.is_empty());
-        }
-        if let Some(end) = available.iter().position(|b| matches!(b, b'\n' | b'\r')) {
-            line.extend_from_slice(&available[..end]);
-            reader.consume(end + 1);
-            return Ok(true);
-        }
-        let count = available.len();
-        line.extend_from_slice(available);
-        reader.consume(count);
-    }
 }
 
 fn set_handlers(handler: libc::sighandler_t) {

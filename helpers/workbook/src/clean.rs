@@ -5,23 +5,18 @@ use crate::disk::{self, disk_use};
 use crate::environment::Environment;
 use crate::kernel;
 use crate::layout::Layout;
-use crate::locks::{self, Lock};
-use crate::ui::bytes;
+use crate::locks;
 use anyhow::{Context, Result, bail};
-use std::fs;
+use indicatif::DecimalBytes;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What stays in `target/workbook` with the environment: its stamps, the kernel program's settings
 /// and the locks, one of which is held here.
-const OF_THE_ENVIRONMENT: [&str; 6] = [
-    "evcxr",
-    "stamps",
-    locks::SETUP,
-    locks::CLUSTER,
-    locks::COMPARE,
-    locks::OPEN,
-];
+const OF_THE_ENVIRONMENT: [&str; 6] =
+    ["evcxr", "stamps", locks::SETUP, locks::CLUSTER, locks::COMPARE, locks::OPEN];
 
 /// Removes what the workbook made: everything, or all but the Python environment and the kernel
 /// program. Notebooks are not touched, nor an environment that the workbook did not make.
@@ -48,26 +43,17 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
     };
     println!(
         "✓ {} freed; your notebooks are untouched; `cargo clean` removes what is left",
-        bytes(freed)
+        DecimalBytes(freed)
     );
     Ok(ExitCode::SUCCESS)
 }
 
 /// All locks, so that nothing starts while folders go; or who is at work.
-fn hold(layout: &Layout) -> Result<Vec<Lock>> {
+fn hold(layout: &Layout) -> Result<Vec<File>> {
     let holders = [
-        (
-            locks::SETUP,
-            "`cargo workbook` is setting up; wait for it or end it",
-        ),
-        (
-            locks::CLUSTER,
-            "`cargo workbook setup --cluster` is building; wait for it or end it",
-        ),
-        (
-            locks::COMPARE,
-            "`cargo workbook compare` is installing; wait for it or end it",
-        ),
+        (locks::SETUP, "`cargo workbook` is setting up; wait for it or end it"),
+        (locks::CLUSTER, "`cargo workbook setup --cluster` is building; wait for it or end it"),
+        (locks::COMPARE, "`cargo workbook compare` is installing; wait for it or end it"),
         (
             locks::OPEN,
             "JupyterLab or another `cargo workbook` is open; stop it with Ctrl-C in its terminal",
@@ -110,24 +96,25 @@ fn everything(layout: &Layout) -> Result<u64> {
 
 fn all_but_the_environment(layout: &Layout) -> Result<u64> {
     let mut freed = 0;
-    for path in all_but(&layout.made(), &OF_THE_ENVIRONMENT) {
+    for path in all_but(&layout.made(), &OF_THE_ENVIRONMENT)? {
         freed += remove(&path, &path)?;
     }
-    for stamp in all_but(&layout.stamps(), &["python", "kernel", "making"]) {
+    for stamp in all_but(&layout.stamps(), &["python", "kernel", "making"])? {
         fs::remove_file(stamp)?;
     }
-    println!(
-        "kept {} and the kernel program in it",
-        layout.venv().display()
-    );
+    println!("kept {} and the kernel program in it", layout.venv().display());
     Ok(freed)
 }
 
-/// What lies in a folder under other names than these.
-fn all_but(folder: &Path, kept: &[&str]) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let others = entries.filter(|entry| !kept.iter().any(|name| entry.file_name() == *name));
-    others.map(|entry| entry.path()).collect()
+/// What lies in a folder, if it is there, under other names than these.
+fn all_but(folder: &Path, kept: &[&str]) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read?.collect::<io::Result<Vec<_>>>()?,
+    };
+    let others =
+        entries.into_iter().filter(|entry| !kept.iter().any(|name| entry.file_name() == *name));
+    Ok(others.map(|entry| entry.path()).collect())
 }
 
 /// Removes a file or folder that is the workbook's, if it is there, and says so by the name that
@@ -147,7 +134,7 @@ fn remove(path: &Path, known_as: &Path) -> Result<u64> {
         true => disk::remove(path)?,
         false => fs::remove_file(path).with_context(error)?,
     }
-    println!("removed {} ({})", known_as.display(), bytes(size));
+    println!("removed {} ({})", known_as.display(), DecimalBytes(size));
     Ok(size)
 }
 
@@ -157,9 +144,7 @@ mod tests {
 
     fn scratch() -> (tempfile::TempDir, Layout) {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            root: folder.path().to_owned(),
-        };
+        let layout = Layout { root: folder.path().to_owned() };
         for made in [
             layout.venv(),
             layout.seed(),
@@ -234,10 +219,7 @@ mod tests {
             let held = locks::share(&layout, lock).unwrap();
             for keep in [true, false] {
                 let error = clean(&layout, keep).unwrap_err().to_string();
-                assert!(
-                    error.contains(who) && error.contains("run this again"),
-                    "{error}"
-                );
+                assert!(error.contains(who) && error.contains("run this again"), "{error}");
             }
             assert!(layout.seed().exists() && layout.venv().exists());
             drop(held);

@@ -68,18 +68,9 @@ pub fn run(layout: &Layout, what: What) -> Result<ExitCode> {
     }
     let mut command = Command::new(program);
     let which = match what {
-        What::Up {
-            executors,
-            cores,
-            workers,
-        } => {
-            command.args(["up", "--executors", &executors.to_string()]);
-            command.args([
-                "--cores",
-                &cores.to_string(),
-                "--workers",
-                &workers.to_string(),
-            ]);
+        What::Up { executors, cores, workers } => {
+            command.args(["up", &format!("--executors={executors}")]);
+            command.args([format!("--cores={cores}"), format!("--workers={workers}")]);
             None
         }
         What::Status(which) => {
@@ -137,10 +128,12 @@ pub fn state(layout: &Layout) -> Option<bool> {
     })
 }
 
-/// Whether a cluster runs: its supervisor holds the lock in its folder.
+/// Whether a cluster runs: its supervisor holds the lock in its folder, which has its number for a
+/// name. What dead ones left there goes.
 pub fn is_running(layout: &Layout) -> Result<bool> {
     let runs = layout.cluster().join("runs");
-    Ok(!locked::sweep(&runs, |_, _| true)?.is_empty())
+    let numbered = |name: &str, _: &fs::Metadata| name.parse::<u32>().is_ok();
+    Ok(!locked::sweep(&runs, numbered)?.is_empty())
 }
 
 fn are_built(layout: &Layout) -> bool {
@@ -188,14 +181,8 @@ fn build(layout: &Layout, toolchain: &Toolchain) -> Result<()> {
     cargo
         .args(["build", "--locked", "--bins", "--manifest-path"])
         .arg(layout.helpers().join("cluster/Cargo.toml"));
-    let profiles = setup::build_with(
-        cargo,
-        layout,
-        toolchain,
-        &target,
-        &step,
-        "the cluster's programs",
-    )?;
+    let profiles =
+        setup::build_with(cargo, layout, toolchain, &target, &step, "the cluster's programs")?;
     let bin = layout.cluster().join("bin");
     fs::create_dir_all(&bin)?;
     for program in PROGRAMS {
@@ -213,9 +200,7 @@ mod tests {
     #[test]
     fn a_change_in_a_used_crate_is_noticed_and_one_elsewhere_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            root: folder.path().to_owned(),
-        };
+        let layout = Layout { root: folder.path().to_owned() };
         let write = |file: &str, text: &str| {
             let file = layout.helpers().join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -234,10 +219,7 @@ mod tests {
         for file in used.iter().chain(&unused) {
             write(file, "one");
         }
-        let toolchain = Toolchain {
-            bin: PathBuf::new(),
-            verbose_version: String::new(),
-        };
+        let toolchain = Toolchain { bin: PathBuf::new(), verbose_version: String::new() };
         let key = || key(&layout, &toolchain).unwrap();
         let mut last = key();
         for file in used {
@@ -256,9 +238,7 @@ mod tests {
     fn the_key_covers_the_crates_that_the_programs_use() {
         let layout = Layout::of_this_workbook();
         let manifest = fs::read_to_string(layout.helpers().join("cluster/Cargo.toml")).unwrap();
-        let paths = manifest
-            .lines()
-            .filter(|line| line.contains("path = \"../"));
+        let paths = manifest.lines().filter(|line| line.contains("path = \"../"));
         let used: Vec<&str> = paths.filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(used, ["platform", "xrays"]);
     }

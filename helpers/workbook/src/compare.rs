@@ -9,7 +9,6 @@ use crate::environment::{self, Environment};
 use crate::layout::Layout;
 use crate::locks;
 use crate::python::python;
-use crate::stamps;
 use crate::toolchain::settle_profile;
 use anyhow::{Context, Result, bail};
 use platform::names;
@@ -169,7 +168,7 @@ type Comparison = extern "C" fn(u32, bool) -> c_int;
 fn function_in(object: &Path, symbol: &CStr) -> Result<Comparison> {
     let file = CString::new(object.as_os_str().as_bytes())?;
     let handle =
-        loader::open(&file).with_context(|| format!("{} cannot be opened", object.display()))?;
+        loader::open(&file, 0).with_context(|| format!("{} cannot be opened", object.display()))?;
     // SAFETY: it only looks up a name in an object that is open.
     let address = unsafe { libc::dlsym(handle, symbol.as_ptr()) };
     if address.is_null() {
@@ -184,16 +183,8 @@ fn python_of_the_peers(layout: &Layout) -> Result<Environment> {
     let who = "another `cargo workbook compare` installs Python's libraries";
     let _lock = locks::wait(layout, locks::COMPARE, who)?;
     let environment = Environment::of_the_workbook(layout.compare_venv());
-    let key = format!("{}\n{}", environment.prefix.display(), PACKAGES.join("\n"));
-    if environment.python().exists() && stamps::is_done(layout, "compare", &key) {
-        return Ok(environment);
-    }
-    environment::install(
-        layout,
-        &environment,
-        "Python's libraries, to compare with",
-        &PACKAGES.map(str::to_owned),
-    )?;
-    stamps::done(layout, "compare", &key)?;
+    let what = "Python's libraries, to compare with";
+    let packages = PACKAGES.map(str::to_owned);
+    environment::install(layout, &environment, "compare", "python", what, &packages)?;
     Ok(environment)
 }

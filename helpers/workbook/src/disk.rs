@@ -1,6 +1,6 @@
 //! Files and folders on the disk: removing, copying, counting.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -40,9 +40,6 @@ pub fn write_if_new(path: &Path, text: &str) -> Result<()> {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
-    let Some(folder) = path.parent() else {
-        bail!("{} has no folder", path.display());
-    };
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(path.parent().context("a file lies in a folder")?)?;
     fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -10,8 +10,8 @@ use crate::seed;
 use crate::setup::EVCXR_VERSION;
 use crate::stamps;
 use crate::toolchain::Toolchain;
-use crate::ui::bytes;
 use anyhow::Result;
+use indicatif::DecimalBytes;
 use platform::machine::machine;
 use std::process::ExitCode;
 
@@ -19,10 +19,7 @@ use std::process::ExitCode;
 const SETTINGS: [(&str, &str); 4] = [
     ("WORKBOOK_XRAYS", "not set: synthetic X-rays, made once"),
     ("WORKBOOK_SIZE", "not set: full"),
-    (
-        "WORKBOOK_WEATHER",
-        "not set: local, a server on this machine",
-    ),
+    ("WORKBOOK_WEATHER", "not set: local, a server on this machine"),
     (KEY, "not set: no key"),
 ];
 
@@ -50,10 +47,7 @@ pub fn doctor(layout: &Layout) -> Result<ExitCode> {
 fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) -> Result<()> {
     let toolchain = Toolchain::find();
     let rust = toolchain.as_ref().map_err(|error| format!("{error:#}"));
-    line(
-        "Rust",
-        rust.map(|found| format!("{} in {}", found.release(), found.bin.display())),
-    );
+    line("Rust", rust.map(|found| format!("{} in {}", found.release(), found.bin.display())));
     line(
         "C linker",
         version("cc").ok_or(
@@ -83,16 +77,10 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
         false => EVCXR_VERSION,
     };
     let kernel = environment.evcxr().exists();
-    line(
-        "Rust kernel",
-        made(kernel.then(|| format!("evcxr_jupyter {which}"))),
-    );
+    line("Rust kernel", made(kernel.then(|| format!("evcxr_jupyter {which}"))));
     let spec = environment.kernelspec();
     let installed = spec.join("kernel.json").exists();
-    line(
-        "kernelspec",
-        made(installed.then(|| spec.display().to_string())),
-    );
+    line("kernelspec", made(installed.then(|| spec.display().to_string())));
     let is_current = || {
         let key = toolchain.and_then(|toolchain| seed::key(layout, &toolchain, &environment));
         key.is_ok_and(|key| stamps::is_done(layout, "seed", &key.text()))
@@ -100,7 +88,9 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
     line(
         "warm start",
         match layout.seed().exists() {
-            true if is_current() => Ok(format!("ready ({})", bytes(disk_use(&layout.seed())))),
+            true if is_current() => {
+                Ok(format!("ready ({})", DecimalBytes(disk_use(&layout.seed()))))
+            }
             true => {
                 Err("out of date, so cells compile slowly; `cargo workbook setup` renews it".into())
             }
@@ -157,7 +147,8 @@ fn print_disk(layout: &Layout) {
         layout.compare_venv(),
     ] {
         if folder.exists() {
-            println!("  {:<8} {}", bytes(disk_use(&folder)), folder.display());
+            let size = DecimalBytes(disk_use(&folder)).to_string();
+            println!("  {size:<9} {}", folder.display());
         }
     }
     println!("  `cargo workbook clean` removes all of this, `cargo clean` the rest of target/");
@@ -177,9 +168,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let list = Layout::of_this_workbook().root.join("environment.yml");
         std::fs::copy(list, folder.path().join("environment.yml")).unwrap();
-        let layout = Layout {
-            root: folder.path().to_owned(),
-        };
+        let layout = Layout { root: folder.path().to_owned() };
         if Environment::choose(&layout).conda {
             // The conda environment has it all already.
             return;
@@ -196,9 +185,6 @@ mod tests {
             let (_, mend) = found.unwrap_or_else(|| panic!("{thing} in {missing:?}"));
             assert!(mend.contains("`cargo workbook setup`"), "{mend}");
         }
-        assert!(
-            !missing.iter().any(|(name, _)| name == "Rust"),
-            "{missing:?}"
-        );
+        assert!(!missing.iter().any(|(name, _)| name == "Rust"), "{missing:?}");
     }
 }

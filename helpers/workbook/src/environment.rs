@@ -3,6 +3,7 @@
 use crate::child::follow;
 use crate::layout::Layout;
 use crate::python::{OLDEST_PYTHON, ask, find_python, python, works};
+use crate::stamps;
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
@@ -13,15 +14,8 @@ use std::process::{Command, Stdio};
 use yaml_rust2::YamlLoader;
 
 /// What `environment.yml` lists for conda and what pip cannot give.
-const FROM_CONDA_ONLY: [&str; 7] = [
-    "python",
-    "rust",
-    "rust-src",
-    "c-compiler",
-    "evcxr",
-    "parallel",
-    "redis-server",
-];
+const FROM_CONDA_ONLY: [&str; 7] =
+    ["python", "rust", "rust-src", "c-compiler", "evcxr", "parallel", "redis-server"];
 
 /// In an environment that the workbook has made, so that `clean` takes no other away.
 const MARK: &str = "made-by-the-workbook";
@@ -68,10 +62,7 @@ pub struct Environment {
 impl Environment {
     /// One that the workbook makes, or has made.
     pub fn of_the_workbook(prefix: PathBuf) -> Self {
-        Environment {
-            prefix,
-            conda: false,
-        }
+        Environment { prefix, conda: false }
     }
 
     /// The active conda environment when it has JupyterLab and the kernel, otherwise `.venv`.
@@ -79,10 +70,7 @@ impl Environment {
     /// An active conda environment without them (such as `base`) is left alone.
     pub fn choose(layout: &Layout) -> Self {
         let conda = std::env::var_os("CONDA_PREFIX")
-            .map(|prefix| Environment {
-                prefix: prefix.into(),
-                conda: true,
-            })
+            .map(|prefix| Environment { prefix: prefix.into(), conda: true })
             .filter(|conda| conda.program("jupyter-lab").exists() && conda.evcxr().exists());
         conda.unwrap_or_else(|| Self::of_the_workbook(layout.venv()))
     }
@@ -119,10 +107,10 @@ impl Environment {
             }
         }
         // Without -P, files of the reader's in the current folder would be imported.
-        command.arg("-P").env("JUPYTER_PREFER_ENV_PATH", "1").env(
-            "JUPYTER_PATH",
-            self.jupyter_path(std::env::var_os("JUPYTER_PATH")),
-        );
+        command
+            .arg("-P")
+            .env("JUPYTER_PREFER_ENV_PATH", "1")
+            .env("JUPYTER_PATH", self.jupyter_path(std::env::var_os("JUPYTER_PATH")));
         command
     }
 
@@ -165,9 +153,7 @@ fn requirements_of(text: &str) -> Result<Vec<String>> {
         .context("it has no list named `dependencies`")?;
     let mut packages = Vec::new();
     for entry in list {
-        let entry = entry
-            .as_str()
-            .context("every dependency is one line such as `numpy>=2`")?;
+        let entry = entry.as_str().context("every dependency is one line such as `numpy>=2`")?;
         if !FROM_CONDA_ONLY.contains(&name_of(entry)) {
             packages.push(entry.replace(' ', ""));
         }
@@ -192,7 +178,8 @@ pub fn kernel_programs() -> Vec<PathBuf> {
 }
 
 /// Makes a Python environment where there is none and installs the packages; `what` says which.
-/// Harmless to interrupt and to repeat.
+/// Harmless to interrupt and to repeat: nothing is done where `program` is there and the stamp of
+/// `step` names these packages.
 ///
 /// # Errors
 ///
@@ -201,37 +188,39 @@ pub fn kernel_programs() -> Vec<PathBuf> {
 pub fn install(
     layout: &Layout,
     environment: &Environment,
+    step: &str,
+    program: &str,
     what: &str,
     packages: &[String],
 ) -> Result<()> {
-    let step = Step::begin(what, "about a minute, with a network");
+    // A Python environment knows its own place, so a moved one must be made again.
+    let key = format!("{}\n{}", environment.prefix.display(), packages.join("\n"));
+    // Its Python too: that is a link, which ends nowhere when the system's Python was replaced.
+    let there = environment.program(program).exists() && environment.python().exists();
+    if there && stamps::is_done(layout, step, &key) {
+        return Ok(());
+    }
+    let shown = Step::begin(what, "about a minute, with a network");
     let (major, minor) = OLDEST_PYTHON;
     let usable = format!("import pip, sys; assert sys.version_info >= ({major}, {minor})");
     if !works(&environment.python(), &usable) {
-        step.say("making the environment");
+        shown.say("making the environment");
         make(layout, environment)?;
     }
     let mut pip = without_pips_variables(environment);
     // No configuration file of pip's: what stays of it is in variables.
     pip.envs(pip_settings(environment)?)
         .env("PIP_CONFIG_FILE", "/dev/null")
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--progress-bar",
-            "off",
-            "--no-input",
-        ])
+        .args(["-m", "pip", "install", "--progress-bar", "off", "--no-input"])
         .args(packages);
     follow(pip, |line| {
-        step.say(line.trim_start_matches("Collecting "));
+        shown.say(line.trim_start_matches("Collecting "));
     })
     .context("pip could not install the packages; if the network is the cause, run this again: it goes on where it stopped")?;
-    step.say("trying each package");
+    shown.say("trying each package");
     try_packages(environment, packages)?;
-    step.end();
-    Ok(())
+    shown.end();
+    stamps::done(layout, step, &key)
 }
 
 /// Makes the environment anew. What is there goes only if the workbook has made it.
@@ -297,11 +286,7 @@ fn pip_settings(environment: &Environment) -> Result<HashMap<String, String>> {
 /// does not work on this machine, must not count as done.
 fn try_packages(environment: &Environment, packages: &[String]) -> Result<()> {
     let names = packages.iter().map(|package| name_of(package));
-    let wrong = ask(
-        environment.command(),
-        include_str!("try_packages.py"),
-        names,
-    );
+    let wrong = ask(environment.command(), include_str!("try_packages.py"), names);
     let wrong = wrong.unwrap_or_else(|error| format!("{error:#}"));
     if !wrong.is_empty() {
         bail!(
@@ -335,10 +320,7 @@ mod tests {
     #[test]
     fn pip_gets_what_is_not_from_conda_only() {
         let text = "name: x\ndependencies:\n  - python>=3.11\n  - jupyterlab==4.6.*\n  - rust-src\n  - numpy >=2\n";
-        assert_eq!(
-            requirements_of(text).unwrap(),
-            ["jupyterlab==4.6.*", "numpy>=2"]
-        );
+        assert_eq!(requirements_of(text).unwrap(), ["jupyterlab==4.6.*", "numpy>=2"]);
     }
 
     #[test]
@@ -357,10 +339,7 @@ mod tests {
 
     #[test]
     fn the_workbooks_kernel_comes_before_that_of_jupyter_path() {
-        let environment = Environment {
-            prefix: "/w/.venv".into(),
-            conda: false,
-        };
+        let environment = Environment { prefix: "/w/.venv".into(), conda: false };
         let path = |readers: Option<&str>| {
             let path = environment.jupyter_path(readers.map(OsString::from));
             std::env::split_paths(&path).collect::<Vec<_>>()
@@ -377,9 +356,7 @@ mod tests {
     #[test]
     fn a_folder_that_the_workbook_did_not_make_is_not_emptied() {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            root: folder.path().to_owned(),
-        };
+        let layout = Layout { root: folder.path().to_owned() };
         let environment = Environment::of_the_workbook(layout.venv());
         fs::create_dir(layout.venv()).unwrap();
         fs::write(layout.venv().join("mine"), "").unwrap();
@@ -398,9 +375,7 @@ mod tests {
     #[test]
     fn a_package_that_is_elsewhere_or_does_not_work_is_no_success() {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            root: folder.path().to_owned(),
-        };
+        let layout = Layout { root: folder.path().to_owned() };
         let environment = Environment::of_the_workbook(layout.venv());
         make(&layout, &environment).unwrap();
         try_packages(&environment, &["pip>=1".to_owned()]).unwrap();
@@ -408,17 +383,13 @@ mod tests {
         let error = absent.unwrap_err().to_string();
         assert!(error.contains("numpy: PackageNotFoundError"), "{error}");
         // One that is there and broken.
-        let packages = walk(&layout.venv())
-            .into_iter()
-            .find(|path| path.ends_with("site-packages"));
+        let packages =
+            walk(&layout.venv()).into_iter().find(|path| path.ends_with("site-packages"));
         let packages = packages.unwrap();
         let facts = packages.join("broken-1.dist-info");
         fs::create_dir(&facts).unwrap();
-        fs::write(
-            facts.join("METADATA"),
-            "Metadata-Version: 2.1\nName: broken\nVersion: 1\n",
-        )
-        .unwrap();
+        fs::write(facts.join("METADATA"), "Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+            .unwrap();
         fs::write(facts.join("top_level.txt"), "broken\n").unwrap();
         fs::write(packages.join("broken.py"), "raise OSError('no libfoo')\n").unwrap();
         let error = try_packages(&environment, &["broken".to_owned()]);
@@ -437,10 +408,7 @@ with zipfile.ZipFile(sys.argv[1] + '/tiny-1-py3-none-any.whl', 'w') as wheel:
     wheel.writestr(facts + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
     wheel.writestr(facts + 'RECORD', 'tiny.py,,\\n' + ''.join(facts + n + ',,\\n' for n in ('METADATA', 'WHEEL', 'RECORD')))
 ";
-        let status = python(find_python().unwrap())
-            .args(["-c", MAKE])
-            .arg(folder)
-            .status();
+        let status = python(find_python().unwrap()).args(["-c", MAKE]).arg(folder).status();
         assert!(status.unwrap().success());
     }
 
@@ -449,11 +417,10 @@ with zipfile.ZipFile(sys.argv[1] + '/tiny-1-py3-none-any.whl', 'w') as wheel:
     fn packages_go_into_the_environment_whatever_the_readers_settings_are() {
         const INNER: &str = "WORKBOOK_TEST_FOLDER";
         if let Some(folder) = std::env::var_os(INNER) {
-            let layout = Layout {
-                root: folder.into(),
-            };
+            let layout = Layout { root: folder.into() };
             let environment = Environment::of_the_workbook(layout.venv());
-            install(&layout, &environment, "a test", &["tiny>=1".to_owned()]).unwrap();
+            let packages = ["tiny>=1".to_owned()];
+            install(&layout, &environment, "test", "python", "a test", &packages).unwrap();
             assert!(works(&environment.python(), "import tiny"));
             return;
         }
@@ -463,11 +430,7 @@ with zipfile.ZipFile(sys.argv[1] + '/tiny-1-py3-none-any.whl', 'w') as wheel:
             fs::create_dir(at(name)).unwrap();
         }
         write_package(&at("packages"));
-        fs::write(
-            at("modules/json.py"),
-            "raise RuntimeError('the wrong module')",
-        )
-        .unwrap();
+        fs::write(at("modules/json.py"), "raise RuntimeError('the wrong module')").unwrap();
         let configuration = format!(
             "[global]\nfind-links = {}\nno-index = true\n[install]\nuser = true\ntarget = {}\n",
             at("packages").display(),
@@ -493,10 +456,7 @@ with zipfile.ZipFile(sys.argv[1] + '/tiny-1-py3-none-any.whl', 'w') as wheel:
             .unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         let said = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(
-            output.status.success() && said.contains("1 passed"),
-            "{said}"
-        );
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
         assert!(!at("elsewhere").exists());
     }
 

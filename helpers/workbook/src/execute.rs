@@ -5,12 +5,15 @@ use crate::environment::Environment;
 use crate::kernel;
 use crate::layout::Layout;
 use crate::ui;
-use crate::verdict::{Cause, Execution, judge, strip_colours};
+use crate::verdict::{Cause, Execution, judge};
+use anstream::adapter::strip_str;
 use anyhow::{Context, Result, bail};
+use platform::tied;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -52,9 +55,7 @@ pub struct Report {
 impl Report {
     /// The cells that have failed.
     pub fn failures(&self) -> impl Iterator<Item = (&Execution, &Cause)> {
-        self.cells
-            .iter()
-            .filter_map(|(cell, cause)| cause.as_ref().map(|cause| (cell, cause)))
+        self.cells.iter().filter_map(|(cell, cause)| cause.as_ref().map(|cause| (cell, cause)))
     }
 
     /// What was left out and what mends it, a line for each reason, with the cells in question.
@@ -107,7 +108,7 @@ pub fn execute_cells(
     let report = execute(environment, request, Some(folder))?;
     let mut failures: Vec<String> = report
         .failures()
-        .map(|(cell, cause)| format!("{cause}\n{}", strip_colours(&cell.detail)))
+        .map(|(cell, cause)| format!("{cause}\n{}", strip_str(&cell.detail)))
         .collect();
     if failures.is_empty() && !report.complete() {
         failures.push("the run ended before all cells were done".to_owned());
@@ -122,31 +123,23 @@ pub fn execute(
     folder: Option<&Path>,
 ) -> Result<Report> {
     request["last_words"] = kernel::LAST_WORDS.into();
-    // Written before anybody reads: a pipe holds more than that, and one that nobody reads any more
-    // would end this program.
-    let (reader, mut writer) = io::pipe()?;
-    writer.write_all(request.to_string().as_bytes())?;
-    drop(writer);
     let mut command = environment.command();
     command
         .args(["-c", SCRIPT])
-        .stdin(reader)
+        .arg(request.to_string())
+        .stdin(Stdio::null())
         .stdout(Stdio::piped());
     if let Some(folder) = folder {
         command.env(kernel::FOLDER_VARIABLE, folder);
     }
-    child::tie(&mut command, libc::SIGTERM, true);
+    // Ctrl-C is for this program, which passes it on.
+    command.process_group(0);
+    tied::tie(&mut command, libc::SIGTERM);
     let mut child = command.spawn().context("Python did not start")?;
     // On Ctrl-C Python shuts the kernel down; wait for that.
     child::pass_signals(&child, libc::SIGINT, libc::SIGTERM);
-    // It holds the reading end.
-    drop(command);
     let live = ui::spinner();
-    let mut report = Report {
-        ready: 0.0,
-        cells: Vec::new(),
-        count: 0,
-    };
+    let mut report = Report { ready: 0.0, cells: Vec::new(), count: 0 };
     let mut ended = false;
     let mut no_kernel = None;
     let stdout = child.stdout.take().context("Python has no output")?;
@@ -157,11 +150,7 @@ pub fn execute(
         match event {
             Event::Ready { seconds } => report.ready = seconds,
             Event::NoKernel { reason } => no_kernel = Some(reason),
-            Event::Start {
-                number,
-                count,
-                first_line,
-            } => {
+            Event::Start { number, count, first_line } => {
                 report.count = count;
                 live.set_message(format!("cell {number} of {count}: {first_line}"));
             }

@@ -10,11 +10,12 @@ use crate::layout::Layout;
 use crate::locks;
 use crate::project::{CELLS, link_copy};
 use crate::toolchain::{Toolchain, clean_environment};
-use crate::verdict::strip_colours;
+use anstream::adapter::strip_str;
 use anyhow::{Context, Result};
 use platform::locked::{self, Locked};
 use platform::names;
 use platform::no_proxy::without_proxy;
+use platform::tied;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::parent_id;
@@ -29,11 +30,8 @@ const COPY: &str = "project";
 pub const FOLDER_VARIABLE: &str = "WORKBOOK_KERNEL_FOLDER";
 
 /// Where the system's loader looks for libraries first; on macOS, last.
-const LIBRARY_PATH: &str = if cfg!(target_os = "macos") {
-    "DYLD_FALLBACK_LIBRARY_PATH"
-} else {
-    "LD_LIBRARY_PATH"
-};
+const LIBRARY_PATH: &str =
+    if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
 
 /// Begins the line in which a kernel that failed says why, for whoever started it.
 pub const LAST_WORDS: &str = "workbook kernel: ";
@@ -54,9 +52,7 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     let _open = locks::share(layout, locks::OPEN)?;
     layout.make_compiled()?;
     sweep(layout)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let name = format!("{}-{}", std::process::id(), now.as_nanos());
     let home = Locked::make(&layout.kernels(), &name)?;
     let folder = match std::env::var_os(FOLDER_VARIABLE) {
@@ -93,7 +89,7 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
     // The kernel program writes a specification of its own into the folder that is named here, or
     // else into the reader's.
     command.env("JUPYTER_PATH", home.folder.join("no-jupyter"));
-    child::tie(&mut command, libc::SIGKILL, false);
+    tied::tie(&mut command, libc::SIGKILL);
 
     let mut kernel = command.spawn().with_context(|| {
         format!(
@@ -140,7 +136,7 @@ fn copy_seed(layout: &Layout, copy: &Path) -> Result<()> {
 
 /// Why a kernel ended, in one line, from what it wrote.
 fn last_words(log: &str, status: ExitStatus) -> String {
-    let log = strip_colours(log);
+    let log = strip_str(log).to_string();
     let lines = || {
         let lines = log.lines().rev().map(str::trim);
         lines.filter(|line| !line.is_empty())

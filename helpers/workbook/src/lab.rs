@@ -8,11 +8,13 @@ use crate::locks;
 use crate::notebooks::chapters;
 use crate::setup;
 use anyhow::{Context, Result, bail};
+use platform::tied;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -31,10 +33,7 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
     let log_file = layout.made().join("jupyter.log");
     let log = File::create(&log_file)?;
     let configuration = layout.made().join("jupyter-config");
-    configure(
-        &configuration,
-        &settings(&layout.notebooks(), &first, &token()?),
-    )?;
+    configure(&configuration, &settings(&layout.notebooks(), &first, &token()?))?;
     let mut command = environment.command();
     command
         // Not its program in `bin`: that one's first line cannot name every folder.
@@ -60,7 +59,9 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
         command.arg("--no-browser");
     }
     command.args(jupyter_arguments);
-    child::tie(&mut command, libc::SIGTERM, true);
+    // Ctrl-C is for this program, which passes it on.
+    command.process_group(0);
+    tied::tie(&mut command, libc::SIGTERM);
     // A second earlier, for file systems that keep no fractions.
     let since = SystemTime::now() - Duration::from_secs(1);
     let mut jupyter = command.spawn().context("JupyterLab did not start")?;
@@ -226,10 +227,7 @@ mod tests {
                 let mode = fs::metadata(&file).unwrap().permissions().mode();
                 assert_eq!(mode & 0o777, 0o600);
                 let written: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-                assert_eq!(
-                    written["ServerApp"]["root_dir"],
-                    notebooks.to_str().unwrap()
-                );
+                assert_eq!(written["ServerApp"]["root_dir"], notebooks.to_str().unwrap());
                 assert_eq!(written["ServerApp"]["ip"], "127.0.0.1");
                 assert_eq!(written["IdentityProvider"]["token"], token);
             }

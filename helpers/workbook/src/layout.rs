@@ -22,9 +22,7 @@ impl Layout {
     pub fn of_this_workbook() -> Self {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = manifest.ancestors().nth(2).unwrap_or(manifest);
-        Layout {
-            root: root.to_owned(),
-        }
+        Layout { root: root.to_owned() }
     }
 
     /// The chapters.
@@ -68,11 +66,7 @@ impl Layout {
             let path = variable(name).map(PathBuf::from);
             path.filter(|path| path.is_absolute())
         };
-        let caches = if cfg!(target_os = "macos") {
-            "Library/Caches"
-        } else {
-            ".cache"
-        };
+        let caches = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
         let home = set("HOME").map(|home| home.join(caches));
         set("XDG_CACHE_HOME")
             .into_iter()
@@ -91,15 +85,15 @@ impl Layout {
     /// If it cannot be made, or if what is there already belongs to somebody else.
     pub fn make_compiled(&self) -> Result<()> {
         let folder = self.compiled();
-        if folder == self.made() {
-            return fs::create_dir_all(&folder)
-                .with_context(|| format!("{} cannot be made", folder.display()));
-        }
+        let apart = folder != self.made();
         fs::DirBuilder::new()
             .recursive(true)
-            .mode(0o700)
+            .mode(if apart { 0o700 } else { 0o777 })
             .create(&folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
+        if !apart {
+            return Ok(());
+        }
         if let Some(place) = not_ours(&folder) {
             bail!(
                 "{} is a link or belongs to somebody else; remove or rename it, or set \
@@ -197,8 +191,7 @@ fn resolved(path: &Path) -> PathBuf {
 
 /// Whether a path can stand in a line whose words are apart by spaces.
 fn is_one_word(path: &Path) -> bool {
-    path.to_str()
-        .is_some_and(|path| !path.contains(|c: char| c.is_whitespace() || c.is_control()))
+    path.to_str().is_some_and(|path| !path.contains(|c: char| c.is_whitespace() || c.is_control()))
 }
 
 /// This user's number.
@@ -222,9 +215,7 @@ mod tests {
     use super::*;
 
     fn compiled(root: &str, variables: &[(&str, &str)]) -> PathBuf {
-        let layout = Layout {
-            root: PathBuf::from(root),
-        };
+        let layout = Layout { root: PathBuf::from(root) };
         layout.compiled_in(|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| OsString::from(value))
@@ -270,10 +261,7 @@ mod tests {
         let home = ("HOME", "/home/ann");
         for (variables, expected) in [
             (&[home, ("XDG_CACHE_HOME", "/big/cache")][..], "/big/cache"),
-            (
-                &[home, ("XDG_CACHE_HOME", "/big cache")],
-                "/home/ann/.cache",
-            ),
+            (&[home, ("XDG_CACHE_HOME", "/big cache")], "/home/ann/.cache"),
             (&[home, ("XDG_CACHE_HOME", "cache")], "/home/ann/.cache"),
         ] {
             let found = compiled("/a b", variables);

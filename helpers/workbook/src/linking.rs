@@ -24,10 +24,7 @@ pub fn is_meant(arguments: &[OsString]) -> bool {
 
 /// Becomes rustc; returns only if that is not possible.
 pub fn rustc(arguments: &[OsString]) -> io::Error {
-    Command::new(&arguments[0])
-        .args(&arguments[1..])
-        .args(additions(arguments))
-        .exec()
+    Command::new(&arguments[0]).args(&arguments[1..]).args(additions(arguments)).exec()
 }
 
 /// What the linker is told beside what it is told anyway.
@@ -37,10 +34,7 @@ fn additions(arguments: &[OsString]) -> Vec<OsString> {
         return Vec::new();
     }
     let shared = arguments.iter().find_map(|argument| {
-        let path = argument
-            .to_str()?
-            .strip_prefix(LIBRARY)?
-            .strip_prefix('=')?;
+        let path = argument.to_str()?.strip_prefix(LIBRARY)?.strip_prefix('=')?;
         path.ends_with(".so").then(|| Path::new(path))
     });
     let Some((folder, name)) = shared.and_then(|so| so.parent().zip(so.file_name())) else {
@@ -84,10 +78,7 @@ mod tests {
             "--extern",
             "helpers=/d/libhelpers.so",
         ];
-        assert_eq!(
-            additions(&arguments(&cell))[2],
-            "-Clink-arg=-l:libhelpers.so"
-        );
+        assert_eq!(additions(&arguments(&cell))[2], "-Clink-arg=-l:libhelpers.so");
         assert!(additions(&arguments(&["/x/rustc", "-vV"])).is_empty());
         assert!(additions(&arguments(&["/x/rustc", "helpers=/d/libhelpers.rlib"])).is_empty());
     }

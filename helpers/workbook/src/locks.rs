@@ -8,7 +8,9 @@
 //! | [`COMPARE`] | whoever installs the libraries to compare with; alone |
 //! | [`OPEN`] | JupyterLab, `run` and `compare` while they run; any number of them |
 //!
-//! `clean` needs all four. The system lets go of a lock however its holder ends.
+//! `clean` needs all four. The system lets go of a lock however its holder ends. What is returned
+//! holds the lock until it is dropped; an error means that the file cannot be made, or that the file
+//! system has no locks.
 
 use crate::layout::Layout;
 use anyhow::{Context, Result};
@@ -16,29 +18,14 @@ use platform::locked::{is_at, no_lock};
 use std::fs::{self, File, TryLockError};
 use std::io;
 
-/// See the table above.
 pub const SETUP: &str = "setup.lock";
-/// See the table above.
 pub const CLUSTER: &str = "cluster.lock";
-/// See the table above.
 pub const COMPARE: &str = "compare.lock";
-/// See the table above.
 pub const OPEN: &str = "open.lock";
 
-/// A lock that is held until this is dropped.
-#[derive(Debug)]
-#[must_use]
-pub struct Lock {
-    _file: File,
-}
-
 /// Takes a lock alone; while another process holds it, says that `who` does and waits.
-///
-/// # Errors
-///
-/// If the file cannot be made, or the file system has no locks.
-pub fn wait(layout: &Layout, name: &str, who: &str) -> Result<Lock> {
-    if let Some(lock) = attempt(layout, name, File::try_lock)? {
+pub fn wait(layout: &Layout, name: &str, who: &str) -> Result<File> {
+    if let Some(lock) = take(layout, name)? {
         return Ok(lock);
     }
     println!("{who}; waiting for it");
@@ -46,62 +33,44 @@ pub fn wait(layout: &Layout, name: &str, who: &str) -> Result<Lock> {
 }
 
 /// Takes a lock alone, unless another process holds it: then `None`.
-///
-/// # Errors
-///
-/// If the file cannot be made, or the file system has no locks.
-pub fn take(layout: &Layout, name: &str) -> Result<Option<Lock>> {
+pub fn take(layout: &Layout, name: &str) -> Result<Option<File>> {
     attempt(layout, name, File::try_lock)
 }
 
 /// Takes a lock together with others who do the same. Waits for one who has it alone, which is
 /// `clean` and soon over.
-///
-/// # Errors
-///
-/// If the file cannot be made, or the file system has no locks.
-pub fn share(layout: &Layout, name: &str) -> Result<Lock> {
+pub fn share(layout: &Layout, name: &str) -> Result<File> {
     wait_by(layout, name, File::lock_shared)
 }
 
-fn wait_by(layout: &Layout, name: &str, lock: fn(&File) -> io::Result<()>) -> Result<Lock> {
-    loop {
-        let lock = attempt(layout, name, |file| lock(file).map_err(TryLockError::Error))?;
-        if let Some(lock) = lock {
-            return Ok(lock);
-        }
-    }
+fn wait_by(layout: &Layout, name: &str, lock: fn(&File) -> io::Result<()>) -> Result<File> {
+    let waiting = |file: &File| lock(file).map_err(TryLockError::Error);
+    attempt(layout, name, waiting)?.context("a lock that was waited for is held by another")
 }
 
-/// `None` if another process has the lock, or if the file was removed while this one waited: then
-/// what is locked is not what the next one would open.
+/// `None` if another process has the lock. Where the file was removed while this one waited, what is
+/// locked is not what the next one would open, so it begins anew.
 fn attempt(
     layout: &Layout,
     name: &str,
     lock: impl Fn(&File) -> std::result::Result<(), TryLockError>,
-) -> Result<Option<Lock>> {
+) -> Result<Option<File>> {
     let path = layout.made().join(name);
     let open = || {
         fs::create_dir_all(layout.made())?;
         // Never truncated: on some network file systems a lock needs a file that can be written.
-        File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
+        File::options().read(true).write(true).create(true).truncate(false).open(&path)
     };
     // `clean` may take the folder away between the two steps.
-    let file = open()
-        .or_else(|_| open())
-        .with_context(|| format!("{} cannot be made", path.display()))?;
+    let file =
+        open().or_else(|_| open()).with_context(|| format!("{} cannot be made", path.display()))?;
     match lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
         Err(TryLockError::Error(error)) => return Err(no_lock(&path, error).into()),
     }
     match is_at(&file, &path) {
-        true => Ok(Some(Lock { _file: file })),
+        true => Ok(Some(file)),
         false => attempt(layout, name, lock),
     }
 }
@@ -114,9 +83,7 @@ mod tests {
 
     fn scratch() -> (tempfile::TempDir, Layout) {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            root: folder.path().to_owned(),
-        };
+        let layout = Layout { root: folder.path().to_owned() };
         (folder, layout)
     }
 

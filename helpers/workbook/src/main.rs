@@ -22,7 +22,7 @@
 //! | [`child`] | processes: one that never outlives this one, some that are listened to |
 //! | [`outlet`] | between the process of the cells and the kernel: no output is lost |
 //! | [`verdict`] | which executed cells failed, and why |
-//! | [`ui`] | progress and tables on the terminal |
+//! | [`ui`] | progress on the terminal |
 
 mod chapter;
 mod child;
@@ -155,7 +155,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<ExitCode> {
-    if prints_only(cli.command.as_ref()) {
+    if is_for_readers(cli.command.as_ref()) {
         // What nobody reads any more, as in `cargo workbook doctor | head -1`, ends this program
         // quietly.
         // SAFETY: SIG_DFL is a valid disposition, and no other thread runs yet.
@@ -191,9 +191,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// Whether a command only prints for the reader. The others also write to pipes and sockets, and have
-/// to see it as an error when nobody reads there; Rust's own start sees to that.
-fn prints_only(command: Option<&Command>) -> bool {
+/// Whether a command is one that readers type: all that it writes itself is for them. The others write
+/// to pipes and sockets, and have to see it as an error when nobody reads there; Rust's own start sees
+/// to that.
+fn is_for_readers(command: Option<&Command>) -> bool {
     !matches!(
         command,
         Some(

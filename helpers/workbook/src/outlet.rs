@@ -86,10 +86,7 @@ struct Source {
 
 impl Source {
     fn new(file: File) -> Self {
-        Source {
-            file: Some(file),
-            open: Vec::new(),
-        }
+        Source { file: Some(file), open: Vec::new() }
     }
 
     /// Reads what is there now, but not for ever, should it come faster than it can be passed on.
@@ -184,9 +181,10 @@ impl Outlet<'_> {
             events: libc::POLLIN,
             revents: 0,
         });
-        let limit = self.cell.patience().map_or(-1, |left| {
-            i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1)
-        });
+        let limit = self
+            .cell
+            .patience()
+            .map_or(-1, |left| i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1));
         // SAFETY: the pointer and the length are those of a living array.
         let ready = unsafe { libc::poll(waited.as_mut_ptr(), waited.len() as libc::nfds_t, limit) };
         if ready < 0 {
@@ -225,7 +223,7 @@ impl Outlet<'_> {
     }
 
     fn pass_on(&mut self) -> io::Result<()> {
-        self.pass_on_errors()?;
+        self.pass_on_errors(false)?;
         for line in self.sources[0].lines() {
             for step in self.cell.line(&line) {
                 match step {
@@ -247,8 +245,13 @@ impl Outlet<'_> {
         self.out.flush()
     }
 
-    fn pass_on_errors(&mut self) -> io::Result<()> {
-        for line in self.sources[1].lines() {
+    /// Passes on what the cell has written to standard error; also an open line where it is to `end`.
+    fn pass_on_errors(&mut self, end: bool) -> io::Result<()> {
+        let mut lines = self.sources[1].lines();
+        if end {
+            lines.extend(self.sources[1].rest());
+        }
+        for line in lines {
             writeln!(self.errors, "{line}")?;
             self.has_errors = true;
         }
@@ -257,7 +260,7 @@ impl Outlet<'_> {
 
     /// Ends the open lines of both streams, each under the cell that it was written by.
     fn end_lines(&mut self) -> io::Result<()> {
-        self.end_error_line()?;
+        self.pass_on_errors(true)?;
         if let Some(rest) = self.sources[0].rest() {
             for step in self.cell.line(&rest) {
                 if let Step::Print(text) = step {
@@ -268,19 +271,10 @@ impl Outlet<'_> {
         Ok(())
     }
 
-    fn end_error_line(&mut self) -> io::Result<()> {
-        if let Some(rest) = self.sources[1].rest() {
-            writeln!(self.errors, "{rest}")?;
-            self.has_errors = true;
-        }
-        self.errors.flush()
-    }
-
     /// All that the cell wrote, and only then that it is done.
     fn end_cell(&mut self) -> io::Result<()> {
         self.sources[1].read();
-        self.pass_on_errors()?;
-        self.end_error_line()?;
+        self.pass_on_errors(true)?;
         if std::mem::take(&mut self.has_errors) {
             std::thread::sleep(HEARING);
         }
@@ -314,12 +308,7 @@ struct Cell {
 
 impl Cell {
     fn new(mark: String) -> Self {
-        Cell {
-            mark,
-            displays: Displays::default(),
-            display: None,
-            ending: None,
-        }
+        Cell { mark, displays: Displays::default(), display: None, ending: None }
     }
 
     /// How long the end of the cell can still wait; `None` if it is not ending.
@@ -430,10 +419,7 @@ mod tests {
             told(&["one", "", "EVCXR_EXECUTION_COMPLETE", "open<mark>"]),
             ["one", "", "?", "open", words::DONE]
         );
-        assert_eq!(
-            told(&["openEVCXR_EXECUTION_COMPLETE", "<mark>"]),
-            ["open", "?", words::DONE]
-        );
+        assert_eq!(told(&["openEVCXR_EXECUTION_COMPLETE", "<mark>"]), ["open", "?", words::DONE]);
     }
 
     #[test]
@@ -489,12 +475,8 @@ mod tests {
 
     #[test]
     fn a_display_without_an_end_ends_with_its_cell() {
-        let told = told(&[
-            "EVCXR_BEGIN_CONTENT text/plain",
-            "x",
-            "EVCXR_EXECUTION_COMPLETE",
-            "<mark>",
-        ]);
+        let told =
+            told(&["EVCXR_BEGIN_CONTENT text/plain", "x", "EVCXR_EXECUTION_COMPLETE", "<mark>"]);
         assert_eq!(told.last().unwrap(), words::DONE);
         assert!(told.contains(&"EVCXR_END_CONTENT".to_owned()));
     }

@@ -1,7 +1,6 @@
 //! Whether the workbook can work where it lies: the few characters in a path that nothing mends.
 
 use anyhow::{Result, bail};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Says in one sentence what in the workbook's path cannot work, if anything. Spaces, accents,
@@ -11,40 +10,32 @@ use std::path::Path;
 ///
 /// A path with a colon, a percent sign, a line break or bytes that are not UTF-8.
 pub fn check(root: &Path) -> Result<()> {
-    if let Some(cause) = obstacle(root) {
-        bail!(
-            "the workbook cannot work in the folder “{}”: {cause}; move or rename that folder, then run this again",
-            root.display().to_string().escape_debug()
-        );
-    }
-    Ok(())
-}
-
-fn obstacle(root: &Path) -> Option<&'static str> {
-    if root.to_str().is_none() {
-        return Some("its name is not UTF-8 text, and cargo and Jupyter write it into text files");
-    }
-    let bytes = root.as_os_str().as_bytes();
-    // Cargo joins folders to a library path, and Python's `venv` refuses too.
-    if bytes.contains(&b':') {
-        return Some("a colon separates folders in PATH and in the library path");
-    }
-    // lld, Rust's linker, writes its output to a temporary file first, and takes each `%` in the
-    // name for a random digit.
-    if bytes.contains(&b'%') {
-        return Some("Rust's linker cannot write to a path with a percent sign");
-    }
-    // Build scripts and the first lines of Python's programs name folders on one line.
-    if bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-        return Some("its name has a line break");
-    }
-    None
+    let cause = match root.to_str() {
+        None => "its name is not UTF-8 text, and cargo and Jupyter write it into text files",
+        // Cargo joins folders to a library path, and Python's `venv` refuses too.
+        Some(path) if path.contains(':') => {
+            "a colon separates folders in PATH and in the library path"
+        }
+        // lld, Rust's linker, writes its output to a temporary file first, and takes each `%` in
+        // the name for a random digit.
+        Some(path) if path.contains('%') => {
+            "Rust's linker cannot write to a path with a percent sign"
+        }
+        // Build scripts and the first lines of Python's programs name folders on one line.
+        Some(path) if path.contains(['\n', '\r']) => "its name has a line break",
+        Some(_) => return Ok(()),
+    };
+    bail!(
+        "the workbook cannot work in the folder “{}”: {cause}; move or rename that folder, then run this again",
+        root.display().to_string().escape_debug()
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
 
     #[test]
     fn what_cannot_work_is_one_sentence() {

@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// The crates of this workbook that cells are compiled with; the first lies in `helpers` itself, the
 /// others in folders of their names.
-const OWN_CRATES: [&str; 8] = [
-    "helpers", "engines", "figures", "measure", "platform", "pool", "weather", "xrays",
-];
+const OWN_CRATES: [&str; 8] =
+    ["helpers", "engines", "figures", "measure", "platform", "pool", "weather", "xrays"];
 
 /// Where the kernel compiles, within a copy of the seed.
 pub const CELLS: &str = "cells";
@@ -38,10 +37,7 @@ pub const CONFIGURATION: &str = include_str!("project.toml");
 fn versions_manifest(layout: &Layout) -> Result<String> {
     let helpers = layout.helpers();
     let helpers = helpers.to_str().with_context(|| {
-        format!(
-            "{} is not valid Unicode; rename the folder",
-            helpers.display()
-        )
+        format!("{} is not valid Unicode; rename the folder", helpers.display())
     })?;
     // A string of JSON is one of TOML too, where it holds no DEL; Rust's `{:?}` is not.
     let helpers = serde_json::to_string(helpers)?.replace('\u{7f}', "\\u007f");
@@ -56,10 +52,7 @@ pub fn make_workspace(layout: &Layout, folder: &Path) -> Result<()> {
     let library = folder.join(VERSIONS).join("src");
     fs::create_dir_all(&library)?;
     fs::write(library.join("lib.rs"), "")?;
-    fs::write(
-        folder.join(VERSIONS).join("Cargo.toml"),
-        versions_manifest(layout)?,
-    )?;
+    fs::write(folder.join(VERSIONS).join("Cargo.toml"), versions_manifest(layout)?)?;
     fs::write(folder.join("Cargo.toml"), WORKSPACE)?;
     fs::create_dir_all(folder.join(".cargo"))?;
     fs::write(folder.join(".cargo/config.toml"), CONFIGURATION)?;
@@ -153,9 +146,7 @@ mod tests {
             "back\\slash",
             "\u{7f}",
         ] {
-            let layout = Layout {
-                root: folder.path().join(name),
-            };
+            let layout = Layout { root: folder.path().join(name) };
             fs::create_dir_all(layout.helpers().join("src")).unwrap();
             fs::write(layout.helpers().join("src/lib.rs"), "").unwrap();
             fs::write(
@@ -168,11 +159,8 @@ mod tests {
             let cells = project.join(CELLS);
             fs::create_dir_all(cells.join("src")).unwrap();
             fs::write(cells.join("src/lib.rs"), "").unwrap();
-            fs::write(
-                cells.join("Cargo.toml"),
-                "[package]\nname = \"ctx\"\nversion = \"1.0.0\"\n",
-            )
-            .unwrap();
+            fs::write(cells.join("Cargo.toml"), "[package]\nname = \"ctx\"\nversion = \"1.0.0\"\n")
+                .unwrap();
             let output = Command::new("cargo")
                 .args(["metadata", "--offline", "--format-version", "1"])
                 .current_dir(&cells)
@@ -197,11 +185,9 @@ mod tests {
         link_copy(&from, &to).unwrap();
         let links = |path: &str| fs::metadata(from.join(path)).unwrap().nlink();
         assert_eq!(links("target/x/debug/deps/librayon-1.rlib"), 2);
-        for own in [
-            "src/lib.rs",
-            "target/x/debug/deps/libhelpers.so",
-            "target/x/debug/deps/rayon-1.d",
-        ] {
+        for own in
+            ["src/lib.rs", "target/x/debug/deps/libhelpers.so", "target/x/debug/deps/rayon-1.d"]
+        {
             assert_eq!(links(own), 1, "{own}");
             assert_eq!(
                 fs::metadata(from.join(own)).unwrap().modified().unwrap(),
@@ -224,10 +210,7 @@ mod tests {
         ] {
             assert!(written_in_place(Path::new(own)), "{own}");
         }
-        for other in [
-            "target/x/debug/deps/libimage-1.rlib",
-            "target/x/debug/deps/libctxt-1.rlib",
-        ] {
+        for other in ["target/x/debug/deps/libimage-1.rlib", "target/x/debug/deps/libctxt-1.rlib"] {
             assert!(!written_in_place(Path::new(other)), "{other}");
         }
     }
@@ -240,9 +223,7 @@ mod tests {
         for folder in own_crates(&layout) {
             let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
             let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
-            let own = dependencies
-                .lines()
-                .filter(|line| line.contains("{ path = "));
+            let own = dependencies.lines().filter(|line| line.contains("{ path = "));
             found.extend(own.filter_map(|line| line.split(' ').next().map(str::to_owned)));
         }
         found[1..].sort();

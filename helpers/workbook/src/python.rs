@@ -28,11 +28,8 @@ pub fn python(program: impl AsRef<OsStr>) -> Command {
 /// Whether a variable changes what a Python does. Where it puts compiled files may be a need of the
 /// machine, and changes nothing.
 pub fn disturbs_python(name: &str) -> bool {
-    const HARMLESS: [&str; 3] = [
-        "PYTHONDONTWRITEBYTECODE",
-        "PYTHONPYCACHEPREFIX",
-        "PYTHONUNBUFFERED",
-    ];
+    const HARMLESS: [&str; 3] =
+        ["PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED"];
     name.starts_with("PYTHON") && !HARMLESS.contains(&name) || name == "__PYVENV_LAUNCHER__"
 }
 
@@ -94,9 +91,8 @@ fn find_python_in(path: &OsStr) -> Result<PathBuf> {
 /// The programs in `PATH` that may be a Python: the plain names first, which the reader means, then
 /// every `python3.N`, the newest first.
 fn python_candidates(path: &OsStr) -> Vec<PathBuf> {
-    let folders: Vec<PathBuf> = std::env::split_paths(path)
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .collect();
+    let folders: Vec<PathBuf> =
+        std::env::split_paths(path).filter(|folder| !folder.as_os_str().is_empty()).collect();
     let mut candidates = Vec::new();
     for name in ["python3", "python"] {
         let programs = folders.iter().map(|folder| folder.join(name));
@@ -136,16 +132,8 @@ mod tests {
         assert!(found().unwrap_err().to_string().contains("was not found"));
         fake_python(folder.path(), "python3", "3.9");
         let error = found().unwrap_err().to_string();
-        assert!(
-            error.contains("3.11 or newer") && error.contains("is 3.9"),
-            "{error}"
-        );
-        for name in [
-            "python3.14",
-            "python3.14-config",
-            "python3.14t",
-            "python3.9",
-        ] {
+        assert!(error.contains("3.11 or newer") && error.contains("is 3.9"), "{error}");
+        for name in ["python3.14", "python3.14-config", "python3.14t", "python3.9"] {
             fake_python(folder.path(), name, "3.14");
         }
         assert_eq!(found().unwrap(), folder.path().join("python3.14"));
@@ -157,13 +145,9 @@ mod tests {
 
     #[test]
     fn the_readers_python_settings_are_dropped_and_harmless_ones_stay() {
-        for name in [
-            "PYTHONPATH",
-            "PYTHONHOME",
-            "PYTHONSTARTUP",
-            "PYTHONUSERBASE",
-            "PYTHONWARNINGS",
-        ] {
+        for name in
+            ["PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONWARNINGS"]
+        {
             assert!(disturbs_python(name), "{name}");
         }
         for name in ["PYTHONDONTWRITEBYTECODE", "PATH", "PYENV_VERSION"] {

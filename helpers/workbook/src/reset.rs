@@ -53,10 +53,7 @@ pub fn reset(layout: &Layout, named: &[String]) -> Result<ExitCode> {
         };
         let kept = keep_beside(&chapter, &edited)?;
         put(&chapter, &published)?;
-        println!(
-            "✓ {name} is as it was published; yours is {}",
-            name_of(&kept)
-        );
+        println!("✓ {name} is as it was published; yours is {}", name_of(&kept));
         count += 1;
     }
     if count > 0 {
@@ -71,10 +68,7 @@ pub fn reset(layout: &Layout, named: &[String]) -> Result<ExitCode> {
 /// deleted here.
 fn choose(layout: &Layout, commit: &str, named: &[String]) -> Result<Vec<String>> {
     let mut known: BTreeSet<String> = chapters(layout)?.iter().map(|c| name_of(c)).collect();
-    let listed = git(
-        layout,
-        &["ls-tree", "-z", "--name-only", commit, "notebooks/"],
-    )?;
+    let listed = git(layout, &["ls-tree", "-z", "--name-only", commit, "notebooks/"])?;
     for path in String::from_utf8_lossy(&listed.unwrap_or_default()).split('\0') {
         if is_chapter(Path::new(path)) {
             known.insert(name_of(Path::new(path)));
@@ -97,12 +91,7 @@ fn put(chapter: &Path, content: &[u8]) -> Result<()> {
     let folder = chapter.parent().context("a chapter lies in a folder")?;
     fs::create_dir_all(folder)
         .and_then(|()| write_whole(chapter, content))
-        .with_context(|| {
-            format!(
-                "{} cannot be written (is the disk full?)",
-                chapter.display()
-            )
-        })
+        .with_context(|| format!("{} cannot be written (is the disk full?)", chapter.display()))
 }
 
 /// The newest commit that is in this clone and was published; without an upstream, the newest.
@@ -143,12 +132,7 @@ fn published(layout: &Layout, commit: &str, name: &str) -> Result<Option<Vec<u8>
 fn git(layout: &Layout, arguments: &[&str]) -> Result<std::result::Result<Vec<u8>, String>> {
     let mut command = Command::new("git");
     // Set where git itself started this, say in a hook: they name another repository.
-    for variable in [
-        "GIT_DIR",
-        "GIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_OBJECT_DIRECTORY",
-    ] {
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"] {
         command.env_remove(variable);
     }
     let output = command
@@ -188,16 +172,10 @@ mod tests {
     /// A scratch workbook with two published chapters, as a git repository.
     fn scratch() -> (TempDir, Layout) {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            root: folder.path().to_owned(),
-        };
+        let layout = Layout { root: folder.path().to_owned() };
         fs::create_dir(layout.notebooks()).unwrap();
         for chapter in ["00-first.ipynb", "01-second.ipynb"] {
-            fs::write(
-                layout.notebooks().join(chapter),
-                format!("published {chapter}"),
-            )
-            .unwrap();
+            fs::write(layout.notebooks().join(chapter), format!("published {chapter}")).unwrap();
         }
         git(&layout, &["init", "--quiet"]).unwrap().unwrap();
         commit(&layout);
@@ -207,18 +185,10 @@ mod tests {
     /// Commits everything.
     fn commit(layout: &Layout) {
         git(layout, &["add", "."]).unwrap().unwrap();
-        let who = [
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@example.org",
-            "-c",
-            "commit.gpgsign=false",
-        ];
-        let all: Vec<&str> = who
-            .into_iter()
-            .chain(["commit", "--quiet", "--message=more"])
-            .collect();
+        let who =
+            ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
+        let all: Vec<&str> =
+            who.into_iter().chain(["commit", "--quiet", "--message=more"]).collect();
         git(layout, &all).unwrap().unwrap();
     }
 
@@ -226,17 +196,11 @@ mod tests {
     fn clone() -> (TempDir, Layout, Layout) {
         let (_origin, origin) = scratch();
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            root: folder.path().join("clone"),
-        };
-        let from = Layout {
-            root: folder.path().join("origin"),
-        };
+        let layout = Layout { root: folder.path().join("clone") };
+        let from = Layout { root: folder.path().join("origin") };
         fs::rename(&origin.root, &from.root).unwrap();
         let (source, target) = (from.root.to_str().unwrap(), layout.root.to_str().unwrap());
-        git(&from, &["clone", "--quiet", source, target])
-            .unwrap()
-            .unwrap();
+        git(&from, &["clone", "--quiet", source, target]).unwrap().unwrap();
         (folder, layout, from)
     }
 
@@ -245,12 +209,9 @@ mod tests {
         for own_branch in [false, true] {
             let (_folder, layout, origin) = clone();
             if own_branch {
-                git(
-                    &layout,
-                    &["switch", "--quiet", "--create", "mine", "--no-track"],
-                )
-                .unwrap()
-                .unwrap();
+                git(&layout, &["switch", "--quiet", "--create", "mine", "--no-track"])
+                    .unwrap()
+                    .unwrap();
             }
             fs::write(origin.notebooks().join("00-first.ipynb"), "newer").unwrap();
             commit(&origin);
@@ -269,10 +230,7 @@ mod tests {
         edit(&layout, "01-second.ipynb");
         reset(&layout, &[]).unwrap();
         assert_eq!(read(&layout, "00-first.ipynb"), "edited");
-        assert_eq!(
-            read(&layout, "01-second.ipynb"),
-            "published 01-second.ipynb"
-        );
+        assert_eq!(read(&layout, "01-second.ipynb"), "published 01-second.ipynb");
         reset(&layout, &["00".to_owned()]).unwrap();
         assert_eq!(read(&layout, "00-first.ipynb"), "published 00-first.ipynb");
         assert_eq!(beside(&layout).len(), 2);
@@ -281,9 +239,7 @@ mod tests {
     #[test]
     fn a_copy_within_another_repository_is_not_its_clone() {
         let (_folder, layout) = scratch();
-        let inner = Layout {
-            root: layout.root.join("unpacked"),
-        };
+        let inner = Layout { root: layout.root.join("unpacked") };
         fs::create_dir_all(inner.notebooks()).unwrap();
         edit(&inner, "00-first.ipynb");
         let error = reset(&inner, &[]).unwrap_err().to_string();
@@ -315,10 +271,7 @@ mod tests {
         let (_folder, layout) = scratch();
         edit(&layout, "01-second.ipynb");
         reset(&layout, &["01".to_owned()]).unwrap();
-        assert_eq!(
-            read(&layout, "01-second.ipynb"),
-            "published 01-second.ipynb"
-        );
+        assert_eq!(read(&layout, "01-second.ipynb"), "published 01-second.ipynb");
         let kept = beside(&layout);
         assert_eq!(kept.len(), 1, "{kept:?}");
         assert!(kept[0].starts_with("01-second.edited-"), "{kept:?}");
@@ -354,10 +307,7 @@ mod tests {
         assert_eq!(read(&layout, "00-first.ipynb"), "published 00-first.ipynb");
         fs::remove_file(layout.notebooks().join("01-second.ipynb")).unwrap();
         reset(&layout, &[]).unwrap();
-        assert_eq!(
-            read(&layout, "01-second.ipynb"),
-            "published 01-second.ipynb"
-        );
+        assert_eq!(read(&layout, "01-second.ipynb"), "published 01-second.ipynb");
         assert!(beside(&layout).is_empty());
     }
 
@@ -385,9 +335,6 @@ mod tests {
     fn an_unknown_chapter_is_named() {
         let (_folder, layout) = scratch();
         let error = reset(&layout, &["42".to_owned()]).unwrap_err().to_string();
-        assert!(
-            error.contains("“42”") && error.contains("00-first.ipynb"),
-            "{error}"
-        );
+        assert!(error.contains("“42”") && error.contains("00-first.ipynb"), "{error}");
     }
 }

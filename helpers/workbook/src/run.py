@@ -1,7 +1,7 @@
 """Executes one notebook on its kernel and reports each cell as a line of JSON.
 
 What counts as a failure is decided by the caller (verdict.rs); this only tells what happened.
-The request comes as JSON on standard input.
+The request comes as JSON, as the argument.
 """
 
 import asyncio
@@ -289,7 +289,7 @@ class Run:
 
 
 def main():
-    run = Run(json.load(sys.stdin))
+    run = Run(json.loads(sys.argv[1]))
     try:
         if not asyncio.run(run.execute()):
             # nbclient tidies up at the end, and complains where no kernel ever was.

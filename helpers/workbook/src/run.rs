@@ -7,7 +7,6 @@ use crate::layout::Layout;
 use crate::locks;
 use crate::notebooks::find_notebooks;
 use crate::setup;
-use crate::ui;
 use anyhow::Result;
 use platform::machine::machine;
 use serde_json::json;
@@ -84,26 +83,17 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
 }
 
 fn print_report(report: &Report) {
-    let rows: Vec<Vec<String>> = report
-        .cells
-        .iter()
-        .map(|(cell, cause)| {
-            vec![
-                cell.number.to_string(),
-                cell.compiled.map_or(String::new(), |s| format!("{s:.1}")),
-                format!("{:.1}", cell.seconds),
-                match cause {
-                    None if !cell.left_out.is_empty() => "– left out".to_owned(),
-                    None => "✓".to_owned(),
-                    Some(cause) => format!("✗ {cause}"),
-                },
-            ]
-        })
-        .collect();
-    print!(
-        "{}",
-        ui::table(&["cell", "compile s", "total s", "state"], &rows)
-    );
+    println!("cell  compile s  total s  state");
+    for (cell, cause) in &report.cells {
+        let compiled = cell.compiled.map_or(String::new(), |s| format!("{s:.1}"));
+        let state = match cause {
+            None if !cell.left_out.is_empty() => "– left out".to_owned(),
+            None => "✓".to_owned(),
+            Some(cause) => format!("✗ {cause}"),
+        };
+        let (number, seconds) = (cell.number, cell.seconds);
+        println!("{number:<4}  {compiled:>9}  {seconds:>7.1}  {state}");
+    }
     for number in report.cells.len() + 1..=report.count {
         println!("{number:<4}  not run");
     }
@@ -115,17 +105,11 @@ fn start_and_compile_times(report: &Report) -> String {
     let Some((first, _)) = report.cells.first() else {
         return "no code cells".to_owned();
     };
-    let mut later: Vec<f64> = report
-        .cells
-        .iter()
-        .skip(1)
-        .filter_map(|(cell, _)| cell.compiled)
-        .collect();
+    let mut later: Vec<f64> =
+        report.cells.iter().skip(1).filter_map(|(cell, _)| cell.compiled).collect();
     later.sort_by(f64::total_cmp);
-    let mut text = format!(
-        "kernel start to the end of the first cell: {:.1} s",
-        report.ready + first.seconds
-    );
+    let mut text =
+        format!("kernel start to the end of the first cell: {:.1} s", report.ready + first.seconds);
     if let (Some(median), Some(slowest)) = (later.get(later.len() / 2), later.last()) {
         text += &format!("; later cells compile in {median:.1} s (median), {slowest:.1} s at most");
     }

@@ -94,10 +94,7 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
 fn stat(path: &Path) -> Result<(u64, u128)> {
     let metadata =
         fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let changed = metadata
-        .modified()?
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok((metadata.len(), changed.as_nanos()))
 }
 
@@ -114,15 +111,8 @@ pub fn build(
     old: &str,
 ) -> Result<()> {
     let renewal = layout.seed().exists() && key.renews(old);
-    let expectation = if renewal {
-        "only what changed"
-    } else {
-        "one to three minutes, once"
-    };
-    let step = Step::begin(
-        "the notebooks' dependencies, compiled for the kernel",
-        expectation,
-    );
+    let expectation = if renewal { "only what changed" } else { "one to three minutes, once" };
+    let step = Step::begin("the notebooks' dependencies, compiled for the kernel", expectation);
     let building = layout.compiled().join("seed-building");
     layout.make_compiled()?;
     // A seed that was being built for something else is of no use either.
@@ -191,11 +181,15 @@ fn dependency_count(layout: &Layout, toolchain: &Toolchain) -> Option<u64> {
 /// How many crates have been compiled so far in a kernel's project: cargo has a list of what each was
 /// made from.
 fn compiled_crates(project: &Path) -> u64 {
-    let lists = files_in(&project.join("target")).flatten();
-    let names = lists.filter_map(|list| {
-        let is_one = list.path().parent()?.ends_with("debug/deps");
-        let stem = list.file_name().to_str()?.strip_suffix(".d")?;
-        is_one.then(|| stem.split('-').next().unwrap_or(stem).to_owned())
+    // Only where these lie: this is asked over and over while the compiler works.
+    let target = project.join("target");
+    let of_triples = fs::read_dir(&target).into_iter().flatten().flatten();
+    let folders = of_triples.map(|entry| entry.path()).chain([target]);
+    let lists = folders.flat_map(|folder| fs::read_dir(folder.join("debug/deps")));
+    let names = lists.flatten().flatten().filter_map(|list| {
+        let name = list.file_name();
+        let stem = name.to_str()?.strip_suffix(".d")?;
+        Some(stem.split('-').next().unwrap_or(stem).to_owned())
     });
     names.collect::<HashSet<String>>().len() as u64
 }

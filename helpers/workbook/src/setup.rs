@@ -28,7 +28,9 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     let toolchain = Toolchain::find()?;
     let environment = Environment::choose(layout);
     if !environment.conda {
-        python_packages(layout, &environment)?;
+        let packages = environment::requirements(layout)?;
+        let what = "Python packages, JupyterLab among them";
+        environment::install(layout, &environment, "python", "jupyter-lab", what, &packages)?;
         kernel_program(layout, &environment, &toolchain)?;
     }
     kernelspec(layout, &environment)?;
@@ -40,24 +42,6 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
         done(layout, "seed", &key.text())?;
     }
     Ok(environment)
-}
-
-fn python_packages(layout: &Layout, environment: &Environment) -> Result<()> {
-    let packages = environment::requirements(layout)?;
-    // A Python environment knows its own place, so a moved one must be made again.
-    let key = format!("{}\n{}", environment.prefix.display(), packages.join("\n"));
-    // Its Python too: that is a link, which ends nowhere when the system's Python was replaced.
-    let there = environment.program("jupyter-lab").exists() && environment.python().exists();
-    if there && is_done(layout, "python", &key) {
-        return Ok(());
-    }
-    environment::install(
-        layout,
-        environment,
-        "Python packages, JupyterLab among them",
-        &packages,
-    )?;
-    done(layout, "python", &key)
 }
 
 fn kernel_program(layout: &Layout, environment: &Environment, toolchain: &Toolchain) -> Result<()> {
@@ -125,9 +109,7 @@ pub fn build_with(
     what: &str,
 ) -> Result<PathBuf> {
     let profiles = settle_build(&mut cargo, toolchain, &layout.root, target);
-    cargo
-        .env("CARGO_TERM_PROGRESS_WHEN", "always")
-        .env("CARGO_TERM_PROGRESS_WIDTH", "100");
+    cargo.env("CARGO_TERM_PROGRESS_WHEN", "always").env("CARGO_TERM_PROGRESS_WIDTH", "100");
     follow(cargo, |line| match cargo_progress(line) {
         Some((done, total)) => step.progress(done, total),
         None => step.say(line.trim()),
@@ -169,10 +151,7 @@ fn kernelspec(layout: &Layout, environment: &Environment) -> Result<()> {
         "metadata": { "workbook": layout.root },
     });
     let folder = environment.kernelspec();
-    write_if_new(
-        &folder.join("kernel.json"),
-        &serde_json::to_string_pretty(&spec)?,
-    )
+    write_if_new(&folder.join("kernel.json"), &serde_json::to_string_pretty(&spec)?)
 }
 
 /// JupyterLab's and the kernel's settings: no question about news, no check for updates.
@@ -185,10 +164,7 @@ fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
         },
     });
     let folder = environment.prefix.join("share/jupyter/lab/settings");
-    write_if_new(
-        &folder.join("overrides.json"),
-        &serde_json::to_string_pretty(&overrides)?,
-    )?;
+    write_if_new(&folder.join("overrides.json"), &serde_json::to_string_pretty(&overrides)?)?;
     // Empty: the reader's own settings for evcxr may add dependencies, and then nothing is warm.
     fs::create_dir_all(layout.evcxr_config())?;
     Ok(())

@@ -20,9 +20,6 @@ pub fn done(layout: &Layout, step: &str, key: &str) -> Result<()> {
     fs::create_dir_all(layout.stamps())
         .and_then(|()| fs::write(layout.stamps().join(step), key))
         .with_context(|| {
-            format!(
-                "{} cannot be written (is the disk full?)",
-                layout.stamps().display()
-            )
+            format!("{} cannot be written (is the disk full?)", layout.stamps().display())
         })
 }

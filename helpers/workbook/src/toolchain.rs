@@ -62,9 +62,7 @@ impl Toolchain {
     }
 
     fn field(&self, name: &str) -> Option<&str> {
-        self.verbose_version
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
+        self.verbose_version.lines().find_map(|line| line.strip_prefix(name))
     }
 
     /// The folder of the standard library as a shared object, which cells are linked with.
@@ -190,12 +188,7 @@ mod tests {
 
     #[test]
     fn registry_settings_stay_and_build_settings_go() {
-        for kept in [
-            "CARGO_HOME",
-            "CARGO_REGISTRIES_MIRROR_INDEX",
-            "CARGO_NET_OFFLINE",
-            "PATH",
-        ] {
+        for kept in ["CARGO_HOME", "CARGO_REGISTRIES_MIRROR_INDEX", "CARGO_NET_OFFLINE", "PATH"] {
             assert!(!disturbs(kept), "{kept}");
         }
         for dropped in [
@@ -262,10 +255,7 @@ mod tests {
         let output = cargo.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
-        assert!(
-            said.contains("opt-level=3") && said.contains("overflow-checks=on"),
-            "{said}"
-        );
+        assert!(said.contains("opt-level=3") && said.contains("overflow-checks=on"), "{said}");
         let output = Command::new(profiles.join("debug/one")).output().unwrap();
         assert_eq!(output.stdout, b"false false false\n");
         assert!(!elsewhere.exists());

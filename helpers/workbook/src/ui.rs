@@ -1,4 +1,4 @@
-//! Progress and tables on the terminal.
+//! Progress on the terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::{Duration, Instant};
@@ -18,11 +18,7 @@ impl Step {
     /// Announces a step. `expectation` says how long it may take.
     pub fn begin(name: &str, expectation: &str) -> Self {
         eprintln!("→ {name} ({expectation})");
-        Step {
-            name: name.to_owned(),
-            start: Instant::now(),
-            bar: spinner(),
-        }
+        Step { name: name.to_owned(), start: Instant::now(), bar: spinner() }
     }
 
     /// What is happening now.
@@ -45,11 +41,7 @@ impl Step {
     /// The step succeeded.
     pub fn end(self) {
         self.bar.finish_and_clear();
-        eprintln!(
-            "✓ {} ({:.0} s)",
-            self.name,
-            self.start.elapsed().as_secs_f64()
-        );
+        eprintln!("✓ {} ({:.0} s)", self.name, self.start.elapsed().as_secs_f64());
     }
 }
 
@@ -67,58 +59,4 @@ pub fn spinner() -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
-}
-
-/// Bytes as a person writes them.
-pub fn bytes(count: u64) -> String {
-    match count {
-        0..1_000_000 => format!("{:.0} kB", count as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", count as f64 / 1e6),
-        _ => format!("{:.1} GB", count as f64 / 1e9),
-    }
-}
-
-/// Rows as aligned columns; numbers (all but the first and last column) to the right.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let last = header.len() - 1;
-    let header: Vec<String> = header.iter().map(|title| title.to_string()).collect();
-    let lines = || std::iter::once(&header).chain(rows);
-    let width = |c: usize| lines().map(|line| line[c].chars().count()).max();
-    let widths: Vec<usize> = (0..=last).map(|c| width(c).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for line in lines() {
-        let cells = line.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(c, (cell, width))| match c {
-            0 => format!("{cell:width$}"),
-            _ if c == last => cell.clone(),
-            _ => format!("{cell:>width$}"),
-        });
-        let cells: Vec<String> = cells.collect();
-        text += cells.join("  ").trim_end();
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up() {
-        let rows = vec![
-            vec!["7".into(), "1.25".into(), "ok".into()],
-            vec!["12".into(), "10.00".into(), "✗ panicked".into()],
-        ];
-        assert_eq!(
-            table(&["cell", "s", "state"], &rows),
-            "cell      s  state\n7      1.25  ok\n12    10.00  ✗ panicked\n"
-        );
-    }
-
-    #[test]
-    fn sizes_are_rounded() {
-        assert_eq!(bytes(12_300_000), "12 MB");
-        assert_eq!(bytes(2_560_000_000), "2.6 GB");
-    }
 }

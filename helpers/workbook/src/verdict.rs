@@ -8,6 +8,7 @@
 //! here:". It is neither a success nor a failure: it owes no output, but whatever else goes wrong
 //! in it counts.
 
+use anstream::adapter::strip_str;
 use serde::Deserialize;
 
 /// How Jupyter saw the end of a cell.
@@ -106,7 +107,7 @@ pub fn judge(cell: &Execution) -> Option<Cause> {
 /// The kernel reports a compile error and the end of the process in the same way; the end of the
 /// process it calls "Child process terminated" or "Subprocess terminated".
 fn error_of(cell: &Execution) -> Cause {
-    let detail = strip_colours(&cell.detail);
+    let detail = strip_str(&cell.detail).to_string();
     // Every error of this kernel is named just that.
     let detail = detail.strip_prefix("Error: ").unwrap_or(&detail);
     if detail.contains("process terminated") {
@@ -147,24 +148,6 @@ fn first_line(text: &str) -> String {
     line.unwrap_or("no message").chars().take(200).collect()
 }
 
-/// Text without terminal colours (`ESC [ … m`).
-pub fn strip_colours(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(c) = characters.next() {
-        if c == '\u{1b}' {
-            for c in characters.by_ref() {
-                if c.is_ascii_alphabetic() {
-                    break;
-                }
-            }
-        } else {
-            plain.push(c);
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,20 +176,14 @@ mod tests {
     fn a_panic_is_a_failure_although_the_status_is_ok() {
         let mut cell = cell();
         cell.stderr = "\nthread '<unnamed>' (7) panicked at src/lib.rs:3:5:\nindex out of bounds\nstack backtrace:\n".into();
-        assert_eq!(
-            judge(&cell),
-            Some(Cause::Panicked("index out of bounds".into()))
-        );
+        assert_eq!(judge(&cell), Some(Cause::Panicked("index out of bounds".into())));
     }
 
     #[test]
     fn words_on_stderr_need_the_tag() {
         let mut cell = cell();
         cell.stderr = "Error: no such file\n".into();
-        assert_eq!(
-            judge(&cell),
-            Some(Cause::StandardError("Error: no such file".into()))
-        );
+        assert_eq!(judge(&cell), Some(Cause::StandardError("Error: no such file".into())));
         cell.tags = vec!["allow-stderr".into()];
         assert_eq!(judge(&cell), None);
     }
@@ -225,10 +202,7 @@ mod tests {
         let mut cell = cell();
         cell.status = Status::Error;
         cell.detail = "Error: \u{1b}[31mmismatched types\u{1b}[0m".into();
-        assert_eq!(
-            judge(&cell),
-            Some(Cause::DoesNotCompile("mismatched types".into()))
-        );
+        assert_eq!(judge(&cell), Some(Cause::DoesNotCompile("mismatched types".into())));
         cell.detail = "Error: Child process terminated with status: signal: 6".into();
         assert!(matches!(judge(&cell), Some(Cause::ProcessEnded(_))));
     }

@@ -79,10 +79,7 @@ fn assert_complete(folder: &Path) {
     let entries = std::fs::read_dir(folder).unwrap().flatten();
     for entry in entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
         let picture = helpers::image::open(entry.path()).unwrap().into_luma8();
-        found.insert(
-            entry.file_name(),
-            Thumbnail::from_pixels(picture.into_raw()).unwrap(),
-        );
+        found.insert(entry.file_name(), Thumbnail::from_pixels(picture.into_raw()).unwrap());
     }
     let expected: BTreeMap<_, _> = images()
         .iter()
@@ -113,11 +110,7 @@ fn assert_gone(pids: &[u32]) {
 
 fn pids(cluster: &Cluster) -> Vec<u32> {
     let report = cluster.status().unwrap();
-    report
-        .names()
-        .iter()
-        .filter_map(|name| report.pid(name))
-        .collect()
+    report.names().iter().filter_map(|name| report.pid(name)).collect()
 }
 
 const SHRINK_ALL: &str = "SELECT path, shrink(path) AS image FROM xrays ORDER BY path";
@@ -129,12 +122,7 @@ fn assert_answer(answer: &helpers::engines::Answer) {
         .zip(answer.bytes("image"))
         .map(|((path, _), image)| (PathBuf::from(path), Thumbnail::from_pixels(image).unwrap()))
         .collect();
-    assert!(
-        found == *images(),
-        "{} of {} images",
-        found.len(),
-        images().len()
-    );
+    assert!(found == *images(), "{} of {} images", found.len(), images().len());
 }
 
 #[test]
@@ -178,10 +166,7 @@ fn hand_in_and_wait(cluster: &Cluster, out: &Path) {
 #[test]
 fn a_killed_worker_costs_no_image() {
     let _alone = alone();
-    if !ready(
-        "that a killed worker of the queue costs no image",
-        &["redis-server"],
-    ) {
+    if !ready("that a killed worker of the queue costs no image", &["redis-server"]) {
         return;
     }
     let cluster = Cluster::of_workers(2).unwrap();
@@ -229,10 +214,7 @@ fn a_killed_redis_forgets_nothing() {
 #[test]
 fn gnu_parallel_goes_on_where_it_was_killed() {
     let _alone = alone();
-    if !ready(
-        "that GNU parallel goes on where it was killed",
-        &["parallel"],
-    ) {
+    if !ready("that GNU parallel goes on where it was killed", &["parallel"]) {
         return;
     }
     // By its name, as in the chapter: its path may hold a space.
@@ -246,10 +228,7 @@ fn gnu_parallel_goes_on_where_it_was_killed() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         std::fs::create_dir(folder.join("out")).unwrap();
-        let lines: String = images()
-            .keys()
-            .map(|path| format!("{}\n", path.display()))
-            .collect();
+        let lines: String = images().keys().map(|path| format!("{}\n", path.display())).collect();
         std::fs::write(folder.join("list"), lines).unwrap();
         let log = folder.join("log");
         let line = "parallel --resume-failed --joblog log --jobs 2 resize-files out {} :::: list";
@@ -273,11 +252,7 @@ fn gnu_parallel_goes_on_where_it_was_killed() {
         assert_complete(&folder.join("out"));
         let log = std::fs::read_to_string(&log).unwrap();
         let jobs: Vec<&str> = log.lines().skip(1).collect();
-        assert!(
-            jobs.len() >= IMAGES && jobs.len() <= IMAGES + 2,
-            "{} jobs",
-            jobs.len()
-        );
+        assert!(jobs.len() >= IMAGES && jobs.len() <= IMAGES + 2, "{} jobs", jobs.len());
     }
     assert!(interrupted > 0, "no kill came in the middle of a run");
 }
@@ -298,10 +273,7 @@ fn hold_a_cluster() {
 fn an_owner_that_is_killed_leaves_no_process() {
     use std::io::{BufRead, BufReader};
     let _alone = alone();
-    if !ready(
-        "that a killed notebook leaves no process of a cluster",
-        &["redis-server"],
-    ) {
+    if !ready("that a killed notebook leaves no process of a cluster", &["redis-server"]) {
         return;
     }
     let mut owner = Command::new(std::env::current_exe().unwrap())
@@ -311,14 +283,10 @@ fn an_owner_that_is_killed_leaves_no_process() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(owner.stdout.take().unwrap()).lines();
-    let line = lines
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.split_once("PIDS ")?.1.to_owned()));
+    let line =
+        lines.map_while(Result::ok).find_map(|line| Some(line.split_once("PIDS ")?.1.to_owned()));
     let pids: Vec<u32> = serde_json::from_str(&line.unwrap()).unwrap();
-    assert!(
-        pids.len() == 4 && pids.iter().all(|pid| is_alive(*pid)),
-        "{pids:?}"
-    );
+    assert!(pids.len() == 4 && pids.iter().all(|pid| is_alive(*pid)), "{pids:?}");
     owner.kill().unwrap();
     owner.wait().unwrap();
     assert_gone(&pids);
@@ -334,11 +302,7 @@ fn one_engine_gives_the_same_table_on_one_process_and_on_a_cluster() {
     for part in 0..4 {
         let lines: String = (0..100)
             .map(|n| {
-                format!(
-                    "{{\"station\":\"S{}\",\"celsius\":{}.5}}\n",
-                    n % 7,
-                    20 + (n + part) % 13
-                )
+                format!("{{\"station\":\"S{}\",\"celsius\":{}.5}}\n", n % 7, 20 + (n + part) % 13)
             })
             .collect();
         std::fs::write(folder.path().join(format!("{part}.jsonl")), lines).unwrap();
@@ -355,20 +319,12 @@ fn one_engine_gives_the_same_table_on_one_process_and_on_a_cluster() {
 
     // Parquet, written by the engine itself, gives it too.
     let parquet = folder.path().join("parquet");
-    local
-        .sql(&format!(
-            "COPY readings TO '{}/' STORED AS PARQUET",
-            parquet.display()
-        ))
-        .unwrap();
+    local.sql(&format!("COPY readings TO '{}/' STORED AS PARQUET", parquet.display())).unwrap();
     cluster.table("readings", &parquet);
     assert_eq!(one, cluster.sql(query).unwrap().rows());
 
     // A mistake is an error with the engine's own words, and no reason to end.
-    let error = cluster
-        .sql("SELECT no_such_column FROM readings")
-        .unwrap_err()
-        .to_string();
+    let error = cluster.sql("SELECT no_such_column FROM readings").unwrap_err().to_string();
     assert!(error.contains("no_such_column"), "{error}");
     let error = cluster.kill("executor-9").unwrap_err().to_string();
     assert!(error.contains("executor-1"), "{error}");

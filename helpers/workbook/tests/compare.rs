@@ -21,11 +21,7 @@ fn measure(what: &str) -> Value {
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success(),
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let line = text.lines().find(|line| line.starts_with('{')).unwrap();
     serde_json::from_str(line).unwrap()
 }
@@ -98,8 +94,5 @@ fn what_cannot_be_opened_is_named() {
         .unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        said.contains("/nonexistent/object cannot be opened"),
-        "{said}"
-    );
+    assert!(said.contains("/nonexistent/object cannot be opened"), "{said}");
 }

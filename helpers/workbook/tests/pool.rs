@@ -139,11 +139,7 @@ fn build(folder: &Path, name: &str, number: u64, options: &[&str]) -> PathBuf {
         .args([Path::new("-o"), &object, &source])
         .output()
         .unwrap();
-    assert!(
-        built.status.success(),
-        "{}",
-        String::from_utf8_lossy(&built.stderr)
-    );
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     object
 }
 
@@ -172,10 +168,7 @@ fn a_rebuilt_object_is_not_taken_for_the_old_one() {
         let mut command = this(scenario);
         command
             .env(OTHER, build(folder.path(), "other", 0x5eed_0001, options))
-            .env(
-                REPLACEMENT,
-                build(folder.path(), "new", 0x5eed_0002, options),
-            );
+            .env(REPLACEMENT, build(folder.path(), "new", 0x5eed_0002, options));
         expect_of(command, scenario);
     }
 }
@@ -190,9 +183,7 @@ fn with_a_copy(scenario: &str) {
     let own = odd.join("own object.so");
     std::fs::copy(object(), &own).unwrap();
     let mut command = this(scenario);
-    command
-        .env(OBJECT, own)
-        .env(REPLACEMENT, build(&odd, "another", 1, &[]));
+    command.env(OBJECT, own).env(REPLACEMENT, build(&odd, "another", 1, &[]));
     expect_of(command, scenario);
 }
 
@@ -247,9 +238,7 @@ fn program_is_replaced() {
     // Its input is the socket.
     let says = r"printf '\007\000\000\000ready 0' >&0; exec sleep 600";
     let mut command = this("program_is_replaced");
-    command
-        .env("WORKBOOK_PROGRAM", program)
-        .env(REPLACEMENT, script(folder.path(), says));
+    command.env("WORKBOOK_PROGRAM", program).env(REPLACEMENT, script(folder.path(), says));
     expect_of(command, "program_is_replaced");
 }
 
@@ -264,10 +253,7 @@ fn megabytes_without_a_newline() {
 fn death_of_a_worker() {
     let output = expect("death_of_a_worker");
     let text = String::from_utf8_lossy(&output.stdout);
-    let tried_again = text
-        .lines()
-        .filter(|line| line.ends_with("it is tried once more"))
-        .count();
+    let tried_again = text.lines().filter(|line| line.ends_with("it is tried once more")).count();
     assert_eq!(tried_again, 3, "{text}");
     assert!(text.contains("signal 6 (SIGABRT"), "{text}");
     assert!(text.contains("at item 3;"), "{text}");
@@ -289,41 +275,20 @@ fn printing() {
         }
     }
     let last = text.find("half").unwrap();
-    assert!(
-        last < text.find("pids").unwrap(),
-        "printed before the call ended"
-    );
-    let flood = text
-        .lines()
-        .filter(|line| line.contains("] flood "))
-        .count();
+    assert!(last < text.find("pids").unwrap(), "printed before the call ended");
+    let flood = text.lines().filter(|line| line.contains("] flood ")).count();
     assert_eq!(flood, 20_000);
     // Once for each try.
-    assert_eq!(
-        text.matches("] last words").count(),
-        2,
-        "{}",
-        &text[text.len() - 500..]
-    );
-    assert!(
-        output.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(text.matches("] last words").count(), 2, "{}", &text[text.len() - 500..]);
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Workers must end when their notebook does, even when nothing of it can run any more.
 #[test]
 fn ended_by_its_death() {
-    let mut notebook = this("ended_by_its_death")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut notebook = this("ended_by_its_death").stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(notebook.stdout.take().unwrap()).lines();
-    let line = lines
-        .map_while(Result::ok)
-        .find(|line| line.contains("workers ["))
-        .unwrap();
+    let line = lines.map_while(Result::ok).find(|line| line.contains("workers [")).unwrap();
     let pids: Vec<u32> = line
         .split(|c: char| !c.is_ascii_digit())
         .filter_map(|digits| digits.parse().ok())
@@ -337,10 +302,7 @@ fn ended_by_its_death() {
     notebook.wait().unwrap();
     let start = Instant::now();
     while pids.iter().any(alive) {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "{pids:?} live on"
-        );
+        assert!(start.elapsed() < Duration::from_secs(20), "{pids:?} live on");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -372,13 +334,7 @@ fn valgrind_finds_nothing() {
     assert_eq!(workers.count(), 2, "the workers were watched too");
     for text in &texts {
         // A worker that is killed at the end of the pool has no summary.
-        let errors = [
-            "Invalid read",
-            "Invalid write",
-            "Invalid free",
-            "uninitialised",
-            "overlap",
-        ];
+        let errors = ["Invalid read", "Invalid write", "Invalid free", "uninitialised", "overlap"];
         assert!(!errors.iter().any(|error| text.contains(error)), "{text}");
     }
     assert_eq!(status.code(), Some(0), "{texts:?}");

@@ -29,11 +29,7 @@ pub(super) struct Limits {
 }
 
 /// Kaggle's archive: 11,700 images with the copies, 2.4 GB, 3 MB at most each.
-const LIMITS: Limits = Limits {
-    entry: 64 << 20,
-    total: 8 << 30,
-    entries: 200_000,
-};
+const LIMITS: Limits = Limits { entry: 64 << 20, total: 8 << 30, entries: 200_000 };
 
 /// The folder with the images of the zip at `place`; unpacks it if that was not done before.
 pub(super) fn unpack(place: &Path) -> Result<PathBuf, XrayError> {
@@ -45,7 +41,7 @@ pub(super) fn unpack_into(
     folder: &Path,
     limits: Limits,
 ) -> Result<PathBuf, XrayError> {
-    let storage = |error| XrayError::storage(folder)(error);
+    let storage = XrayError::storage(folder);
     let key = key(place).map_err(XrayError::unreadable(place))?;
     let done = folder.join(&key);
     if done.is_dir() {
@@ -86,16 +82,10 @@ fn key(place: &Path) -> io::Result<String> {
 }
 
 fn write_images(place: &Path, folder: &Path, limits: Limits) -> Result<(), XrayError> {
-    let refuse = |why: String| XrayError::Archive {
-        place: place.to_owned(),
-        why,
-    };
+    let refuse = |why: String| XrayError::Archive { place: place.to_owned(), why };
     let file = File::open(place).map_err(XrayError::unreadable(place))?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| {
-        refuse(format!(
-            "it is no complete zip ({error}); download it again"
-        ))
-    })?;
+    let mut archive = ZipArchive::new(BufReader::new(file))
+        .map_err(|error| refuse(format!("it is no complete zip ({error}); download it again")))?;
     let images = check_entries(&mut archive, limits).map_err(refuse)?;
 
     println!("unpacking {} images of {}", images.len(), place.display());
@@ -105,9 +95,7 @@ fn write_images(place: &Path, folder: &Path, limits: Limits) -> Result<(), XrayE
         let target = folder.join(&name);
         let parent = target.parent().unwrap_or(folder);
         fs::create_dir_all(parent).map_err(XrayError::storage(parent))?;
-        let mut entry = archive
-            .by_index(index)
-            .map_err(|error| refuse(damaged(&name, &error)))?;
+        let mut entry = archive.by_index(index).map_err(|error| refuse(damaged(&name, &error)))?;
         // The declared size was checked; what really comes out may be more.
         let room = limits.entry.min(limits.total - total) + 1;
         let mut bytes = Vec::new();
@@ -168,9 +156,7 @@ fn check_entries(
         if entry.encrypted() {
             return Err(format!("the entry “{name}” is encrypted"));
         }
-        let debris = path
-            .ancestors()
-            .any(|part| part != Path::new("") && is_debris(part));
+        let debris = path.ancestors().any(|part| part != Path::new("") && is_debris(part));
         if entry.is_dir() || debris || !is_image(&path) {
             continue;
         }

@@ -149,11 +149,7 @@ impl Body {
             down: random.between(0.58, 0.72),
         };
         let lungs = [lung(-1.0), lung(1.0)];
-        let patches = if pneumonia {
-            2 + (random.unit() * 4.0) as usize
-        } else {
-            0
-        };
+        let patches = if pneumonia { 2 + (random.unit() * 4.0) as usize } else { 0 };
         let haze = (0..patches)
             .map(|_| {
                 let lung = &lungs[usize::from(random.unit() < 0.5)];
@@ -187,9 +183,7 @@ impl Body {
         // Shoulders above, the torso's sides below.
         let half = 0.93 - 0.25 * smooth((-0.55 - y) * 3.0);
         let torso = smooth((half - x.abs()) * 9.0);
-        let air = self.lungs[0]
-            .cover(x, y, 0.35)
-            .max(self.lungs[1].cover(x, y, 0.35));
+        let air = self.lungs[0].cover(x, y, 0.35).max(self.lungs[1].cover(x, y, 0.35));
         let belly = smooth((y - 0.62 + 0.25 * (x.abs() - 0.42).powi(2)) * 12.0);
         let air = air * (1.0 - belly);
 
@@ -248,20 +242,12 @@ fn gauss(t: f32) -> f32 {
 
 /// The side marker: a white letter in an upper corner.
 fn stamp(pixels: &mut [u8], width: usize, height: usize, left: bool) {
-    const L: [u8; 7] = [
-        0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b11111,
-    ];
-    const R: [u8; 7] = [
-        0b11110, 0b10001, 0b10001, 0b11110, 0b10100, 0b10010, 0b10001,
-    ];
+    const L: [u8; 7] = [0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b11111];
+    const R: [u8; 7] = [0b11110, 0b10001, 0b10001, 0b11110, 0b10100, 0b10010, 0b10001];
     let letter = if left { L } else { R };
     let dot = (width.min(height) / 130).max(1);
     // The patient's left is on the right of the film.
-    let corner_x = if left {
-        width - width / 12 - 5 * dot
-    } else {
-        width / 12
-    };
+    let corner_x = if left { width - width / 12 - 5 * dot } else { width / 12 };
     let corner_y = height / 14;
     for y in 0..7 * dot {
         for x in 0..5 * dot {
@@ -327,10 +313,6 @@ mod tests {
         sizes.sort_by(f64::total_cmp);
         let mean = sizes.iter().sum::<f64>() / sizes.len() as f64;
         assert!((2.2..2.4).contains(&mean), "{mean}");
-        assert!(
-            sizes[0] < 0.2 && sizes[1430] > 6.0,
-            "{:?}",
-            (sizes[0], sizes[1430])
-        );
+        assert!(sizes[0] < 0.2 && sizes[1430] > 6.0, "{:?}", (sizes[0], sizes[1430]));
     }
 }

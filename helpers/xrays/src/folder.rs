@@ -14,9 +14,7 @@ pub(super) fn xrays(folder: &Path) -> Result<XraySet, XrayError> {
     // Only the first folder must be readable; others are skipped with the reason.
     fs::read_dir(folder).map_err(XrayError::unreadable(folder))?;
     walk.enter(folder, 0);
-    let Walk {
-        mut found, skipped, ..
-    } = walk;
+    let Walk { mut found, skipped, .. } = walk;
 
     let all: BTreeSet<PathBuf> = found.iter().cloned().collect();
     // The folder's own name counts: it may be the outer one of two.
@@ -29,10 +27,7 @@ pub(super) fn xrays(folder: &Path) -> Result<XraySet, XrayError> {
         let place = folder.to_owned();
         return Err(match skipped.is_empty() {
             true => XrayError::NoImages { place },
-            false => XrayError::NoneReadable {
-                place,
-                bad: skipped,
-            },
+            false => XrayError::NoneReadable { place, bad: skipped },
         });
     }
     found.sort();
@@ -48,11 +43,7 @@ pub(super) fn xrays(folder: &Path) -> Result<XraySet, XrayError> {
                 .map(|name| name.to_string_lossy().into_owned()),
         })
         .collect();
-    Ok(XraySet {
-        source: folder.display().to_string(),
-        files,
-        skipped,
-    })
+    Ok(XraySet { source: folder.display().to_string(), files, skipped })
 }
 
 fn parent_name(path: &Path) -> Option<&OsStr> {
@@ -119,9 +110,7 @@ impl Walk {
 /// Whether a name ends like an image's.
 pub(super) fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).unwrap_or("");
-    ["jpg", "jpeg", "png"]
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
+    ["jpg", "jpeg", "png"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// What macOS leaves in folders and archives: `__MACOSX`, and `._name` beside `name`. Other hidden

@@ -123,8 +123,7 @@ impl XraySet {
 
     /// Only the X-rays of one class, such as `NORMAL`; none if there is no such class.
     pub fn class(mut self, name: &str) -> Self {
-        self.files
-            .retain(|xray| xray.class.as_deref() == Some(name));
+        self.files.retain(|xray| xray.class.as_deref() == Some(name));
         self
     }
 
@@ -138,9 +137,7 @@ impl XraySet {
     pub fn spread(mut self, count: usize) -> Self {
         let len = self.files.len();
         if count < len {
-            self.files = (0..count)
-                .map(|i| self.files[i * len / count].clone())
-                .collect();
+            self.files = (0..count).map(|i| self.files[i * len / count].clone()).collect();
         }
         self
     }
@@ -166,11 +163,8 @@ impl XraySet {
         }
         let classes = self.classes();
         let classes: Vec<_> = classes.iter().map(|(c, n)| format!("{n} {c}")).collect();
-        let classes = if classes.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", classes.join(", "))
-        };
+        let classes =
+            if classes.is_empty() { String::new() } else { format!(" ({})", classes.join(", ")) };
         let bytes: u64 = good.iter().map(|(bytes, _)| bytes).sum();
         let mut lines = vec![
             format!("source   {}", self.source),
@@ -278,19 +272,13 @@ fn example(bad: &[(PathBuf, String)]) -> String {
 
 impl XrayError {
     /// For [`Result::map_err`].
-    fn unreadable(place: &Path) -> impl FnOnce(io::Error) -> Self {
-        |source| XrayError::Unreadable {
-            place: place.to_owned(),
-            source,
-        }
+    fn unreadable(place: &Path) -> impl Fn(io::Error) -> Self + Copy {
+        |source| XrayError::Unreadable { place: place.to_owned(), source }
     }
 
     /// For [`Result::map_err`].
-    fn storage(place: &Path) -> impl FnOnce(io::Error) -> Self {
-        |source| XrayError::Storage {
-            place: place.to_owned(),
-            source,
-        }
+    fn storage(place: &Path) -> impl Fn(io::Error) -> Self + Copy {
+        |source| XrayError::Storage { place: place.to_owned(), source }
     }
 }
 

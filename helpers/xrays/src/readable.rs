@@ -21,17 +21,11 @@ impl XraySet {
         mut self,
         others: impl FnOnce(&[&Path]) -> Vec<Option<String>>,
     ) -> Result<Self, XrayError> {
-        let mut problems: Vec<Option<String>> = self
-            .files
-            .par_iter()
-            .with_max_len(1)
-            .map(|xray| problem_in_rust(&xray.path))
-            .collect();
+        let mut problems: Vec<Option<String>> =
+            self.files.par_iter().with_max_len(1).map(|xray| problem_in_rust(&xray.path)).collect();
 
         let fine = |problem: &Option<String>| problem.is_none();
-        let asked: Vec<usize> = (0..problems.len())
-            .filter(|&i| fine(&problems[i]))
-            .collect();
+        let asked: Vec<usize> = (0..problems.len()).filter(|&i| fine(&problems[i])).collect();
         let paths: Vec<&Path> = asked.iter().map(|&i| &*self.files[i].path).collect();
         for (index, answer) in asked.iter().zip(others(&paths)) {
             problems[*index] = answer;
@@ -71,19 +65,15 @@ fn problem_in_rust(path: &Path) -> Option<String> {
 
 /// `image::open` believes the name of a file, and the other ways its content.
 fn not_opened(path: &Path) -> String {
-    let content = read(path)
-        .ok()
-        .and_then(|bytes| image::guess_format(&bytes).ok());
+    let content = read(path).ok().and_then(|bytes| image::guess_format(&bytes).ok());
     let name = |format: ImageFormat| match format {
         ImageFormat::Png => "PNG",
         _ => "JPEG",
     };
     match (content, ImageFormat::from_path(path)) {
-        (Some(content), Ok(named)) if content != named => format!(
-            "is a {} with the name of a {}; rename it",
-            name(content),
-            name(named)
-        ),
+        (Some(content), Ok(named)) if content != named => {
+            format!("is a {} with the name of a {}; rename it", name(content), name(named))
+        }
         _ => {
             "is refused by the crate `image`; open it in an image program and save it again".into()
         }

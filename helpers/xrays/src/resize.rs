@@ -209,11 +209,7 @@ struct Scaled {
 
 impl Scaled {
     fn whole((width, height): (u32, u32)) -> Scaled {
-        Scaled {
-            width,
-            height,
-            covered: (width.into(), height.into()),
-        }
+        Scaled { width, height, covered: (width.into(), height.into()) }
     }
 }
 

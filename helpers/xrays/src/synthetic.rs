@@ -30,10 +30,7 @@ pub(super) fn synthetic_in(folder: &Path, count: usize) -> Result<XraySet, XrayE
     }
     let mut files: Vec<Xray> = all
         .into_iter()
-        .map(|(index, path)| Xray {
-            path,
-            class: Some(class(index).to_owned()),
-        })
+        .map(|(index, path)| Xray { path, class: Some(class(index).to_owned()) })
         .collect();
     files.sort();
     Ok(XraySet {
@@ -52,7 +49,7 @@ fn make_missing(
         let class = folder.join(class);
         fs::create_dir_all(&class).map_err(XrayError::storage(&class))?;
     }
-    let storage = |error| XrayError::storage(folder)(error);
+    let storage = XrayError::storage(folder);
     let _lock = store::lock(folder, "making").map_err(storage)?;
     for class in CLASSES {
         store::sweep(&folder.join(class)).map_err(storage)?;

@@ -8,11 +8,7 @@ use std::io::Write;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-const SMALL: Limits = Limits {
-    entry: 1 << 20,
-    total: 3 << 20,
-    entries: 100,
-};
+const SMALL: Limits = Limits { entry: 1 << 20, total: 3 << 20, entries: 100 };
 
 fn make(folder: &Path, names: &[&str]) {
     for name in names {
@@ -35,10 +31,7 @@ fn zip_of(folder: &Path, names: &[&str]) -> PathBuf {
 
 fn names(set: &XraySet, folder: &Path) -> Vec<String> {
     let inside = |xray: &Xray| xray.path.strip_prefix(folder).unwrap().to_owned();
-    set.files()
-        .iter()
-        .map(|xray| inside(xray).display().to_string())
-        .collect()
+    set.files().iter().map(|xray| inside(xray).display().to_string()).collect()
 }
 
 /// Everything that is in a folder, hidden files too.
@@ -77,16 +70,9 @@ fn a_folder_is_read_in_order_with_its_classes() {
     let set = xrays_from(folder.path()).unwrap();
     assert_eq!(
         names(&set, folder.path()),
-        [
-            "train/NORMAL/a.png",
-            "train/NORMAL/c.JPG",
-            "train/PNEUMONIA/b.jpeg"
-        ]
+        ["train/NORMAL/a.png", "train/NORMAL/c.JPG", "train/PNEUMONIA/b.jpeg"]
     );
-    assert_eq!(
-        set.classes(),
-        [("NORMAL".to_owned(), 2), ("PNEUMONIA".to_owned(), 1)]
-    );
+    assert_eq!(set.classes(), [("NORMAL".to_owned(), 2), ("PNEUMONIA".to_owned(), 1)]);
     assert_eq!(set.skipped().len(), 1);
     let text = set.to_string();
     assert!(text.contains("hollow.jpg: an empty file"), "{text}");
@@ -115,10 +101,7 @@ fn the_copy_inside_the_kaggle_set_is_left_out() {
             "chest_xray/train/NORMAL/only-here.jpeg",
         ],
     );
-    let expected = [
-        "chest_xray/train/NORMAL/only-here.jpeg",
-        "train/NORMAL/a.jpeg",
-    ];
+    let expected = ["chest_xray/train/NORMAL/only-here.jpeg", "train/NORMAL/a.jpeg"];
     assert_eq!(names(&xrays_from(&root).unwrap(), &root), expected);
     let from_above = xrays_from(folder.path()).unwrap();
     assert_eq!(names(&from_above, &root), expected);
@@ -140,13 +123,7 @@ fn links_in_a_circle_end() {
 fn mixture(folder: &Path) -> Vec<&'static str> {
     let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images");
     let copy = |from: &str, to: &str| fs::copy(images.join(from), folder.join(to)).unwrap();
-    for good in [
-        "gray.jpg",
-        "colour.jpg",
-        "cmyk.jpg",
-        "palette.png",
-        "rgb16.png",
-    ] {
+    for good in ["gray.jpg", "colour.jpg", "cmyk.jpg", "palette.png", "rgb16.png"] {
         copy(good, good);
     }
     let cut = |from: &str, missing: usize| {
@@ -179,17 +156,8 @@ fn mixture(folder: &Path) -> Vec<&'static str> {
 fn only_what_every_side_can_read_is_readable() {
     let folder = tempfile::tempdir().unwrap();
     let bad = mixture(folder.path());
-    let set = xrays_from(folder.path())
-        .unwrap()
-        .readable_by(no_others)
-        .unwrap();
-    let good = [
-        "cmyk.jpg",
-        "colour.jpg",
-        "gray.jpg",
-        "palette.png",
-        "rgb16.png",
-    ];
+    let set = xrays_from(folder.path()).unwrap().readable_by(no_others).unwrap();
+    let good = ["cmyk.jpg", "colour.jpg", "gray.jpg", "palette.png", "rgb16.png"];
     assert_eq!(names(&set, folder.path()), good);
     let text = set.describe();
     assert!(text.contains("left out or unreadable: 9"), "{text}");
@@ -218,10 +186,7 @@ fn the_listing_and_the_ways_to_a_thumbnail_agree() {
             assert!(text.contains(&format!("  {error}")), "{error} in {text}");
         }
     }
-    assert!(
-        refused > 5 && text.contains(&format!("unreadable: {refused}\n")),
-        "{text}"
-    );
+    assert!(refused > 5 && text.contains(&format!("unreadable: {refused}\n")), "{text}");
 }
 
 #[test]
@@ -230,21 +195,12 @@ fn a_folder_of_bad_images_says_so_in_one_sentence() {
     fs::write(folder.path().join("hollow.jpg"), "").unwrap();
     let hollow = xrays_from(folder.path()).unwrap_err();
     fs::write(folder.path().join("text.jpg"), "kaya toast").unwrap();
-    let text = xrays_from(folder.path())
-        .unwrap()
-        .readable_by(no_others)
-        .unwrap_err();
-    for (error, name) in [
-        (hollow, "hollow.jpg (an empty file"),
-        (text, "hollow.jpg (an"),
-    ] {
+    let text = xrays_from(folder.path()).unwrap().readable_by(no_others).unwrap_err();
+    for (error, name) in [(hollow, "hollow.jpg (an empty file"), (text, "hollow.jpg (an")] {
         assert!(matches!(&error, XrayError::NoneReadable { .. }));
         let text = error.to_string();
         assert!(text.contains("has no image that can be read: "), "{text}");
-        assert!(
-            text.contains(name) && text.contains("WORKBOOK_XRAYS"),
-            "{text}"
-        );
+        assert!(text.contains(name) && text.contains("WORKBOOK_XRAYS"), "{text}");
         assert_eq!(text.lines().count(), 1);
     }
 }
@@ -258,10 +214,7 @@ fn a_name_that_python_cannot_be_told_is_left_out() {
     let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff.jpg"));
     fs::copy(images.join("gray.jpg"), odd).unwrap();
     fs::copy(images.join("gray.jpg"), folder.path().join("plain.jpg")).unwrap();
-    let set = xrays_from(folder.path())
-        .unwrap()
-        .readable_by(no_others)
-        .unwrap();
+    let set = xrays_from(folder.path()).unwrap().readable_by(no_others).unwrap();
     assert_eq!(names(&set, folder.path()), ["plain.jpg"]);
     assert!(set.skipped()[0].1.contains("not UTF-8"));
 }
@@ -269,20 +222,11 @@ fn a_name_that_python_cannot_be_told_is_left_out() {
 #[test]
 fn a_zip_of_windows_powershell_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let zip = zip_of(
-        folder.path(),
-        &["chest\\NORMAL\\a.jpeg", "chest\\NORMAL\\b.jpeg"],
-    );
+    let zip = zip_of(folder.path(), &["chest\\NORMAL\\a.jpeg", "chest\\NORMAL\\b.jpeg"]);
     let store = folder.path().join("store");
     let text = unpack_into(&zip, &store, SMALL).unwrap_err().to_string();
-    assert!(
-        text.contains("“chest\\NORMAL\\a.jpeg” has backslashes"),
-        "{text}"
-    );
-    assert!(
-        text.contains("PowerShell") && text.contains("zip it again"),
-        "{text}"
-    );
+    assert!(text.contains("“chest\\NORMAL\\a.jpeg” has backslashes"), "{text}");
+    assert!(text.contains("PowerShell") && text.contains("zip it again"), "{text}");
     for bad in ["..\\a.jpg", "chest\\..\\..\\a.jpg", "\\a.jpg", "c:\\a.jpg"] {
         let why = safe_path(bad).unwrap_err();
         assert!(why.contains("outside of its folder"), "{why}");
@@ -350,21 +294,13 @@ fn names_that_leave_the_folder_are_refused() {
     ] {
         assert!(safe_path(bad).is_err(), "{bad:?}");
     }
-    assert_eq!(
-        safe_path("a/b c/ü..jpg").unwrap(),
-        Path::new("a/b c/ü..jpg")
-    );
+    assert_eq!(safe_path("a/b c/ü..jpg").unwrap(), Path::new("a/b c/ü..jpg"));
     assert_eq!(safe_path("a/b/").unwrap(), Path::new("a/b"));
 }
 
 #[test]
 fn an_archive_with_one_such_name_writes_nothing() {
-    for bad in [
-        "../../out.jpg",
-        "/out.jpg",
-        "train/..\\out.jpg",
-        "../out.txt",
-    ] {
+    for bad in ["../../out.jpg", "/out.jpg", "train/..\\out.jpg", "../out.txt"] {
         let folder = tempfile::tempdir().unwrap();
         let zip = zip_of(folder.path(), &["train/good.jpg", bad]);
         let store = folder.path().join("a/b/store");
@@ -375,9 +311,7 @@ fn an_archive_with_one_such_name_writes_nothing() {
         );
         let left = everything_in(folder.path());
         assert!(
-            !left
-                .iter()
-                .any(|path| path.extension().is_some_and(|e| e == "jpg" || e == "part")),
+            !left.iter().any(|path| path.extension().is_some_and(|e| e == "jpg" || e == "part")),
             "{left:?}"
         );
     }
@@ -411,9 +345,8 @@ fn bombs_are_refused() {
         if lie {
             // The directory at the end claims ten bytes for each file.
             let mut bytes = fs::read(&path).unwrap();
-            let starts: Vec<usize> = (0..bytes.len() - 4)
-                .filter(|&at| bytes[at..at + 4] == *b"PK\x01\x02")
-                .collect();
+            let starts: Vec<usize> =
+                (0..bytes.len() - 4).filter(|&at| bytes[at..at + 4] == *b"PK\x01\x02").collect();
             for start in starts {
                 bytes[start + 24..start + 28].copy_from_slice(&10_u32.to_le_bytes());
             }
@@ -422,11 +355,7 @@ fn bombs_are_refused() {
         let store = folder.path().join("store");
         let error = unpack_into(&path, &store, SMALL).unwrap_err();
         let left = everything_in(&store);
-        assert!(
-            left.iter()
-                .all(|path| path.extension().is_some_and(|e| e == "lock")),
-            "{left:?}"
-        );
+        assert!(left.iter().all(|path| path.extension().is_some_and(|e| e == "lock")), "{left:?}");
         error.to_string()
     };
     let text = refused(&[2 << 20], false);
@@ -467,10 +396,7 @@ fn an_encrypted_zip_is_refused() {
     bytes[directory + 8] |= 1;
     fs::write(&zip, bytes).unwrap();
     let error = unpack_into(&zip, &folder.path().join("store"), SMALL).unwrap_err();
-    assert!(
-        error.to_string().contains("“a.jpg” is encrypted"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("“a.jpg” is encrypted"), "{error}");
 }
 
 #[test]
@@ -482,14 +408,8 @@ fn a_synthetic_set_grows_and_is_kept() {
     let six = synthetic_in(folder.path(), 6).unwrap();
     assert_eq!(time(&six), first_time);
     assert!(four.files().iter().all(|xray| six.files().contains(xray)));
-    assert_eq!(
-        six.classes(),
-        [("NORMAL".to_owned(), 3), ("PNEUMONIA".to_owned(), 3)]
-    );
-    assert!(
-        six.describe()
-            .contains("X-rays   6 (3 NORMAL, 3 PNEUMONIA)")
-    );
+    assert_eq!(six.classes(), [("NORMAL".to_owned(), 3), ("PNEUMONIA".to_owned(), 3)]);
+    assert!(six.describe().contains("X-rays   6 (3 NORMAL, 3 PNEUMONIA)"));
     for xray in six.files() {
         crate::resize::resize(&xray.path).unwrap();
     }
@@ -505,11 +425,7 @@ fn two_first_runs_at_once_make_one_set() {
     });
     assert!(sets.iter().all(|set| set.files() == sets[0].files()));
     let left = everything_in(folder.path());
-    assert!(
-        !left
-            .iter()
-            .any(|path| path.extension().is_some_and(|e| e == "part"))
-    );
+    assert!(!left.iter().any(|path| path.extension().is_some_and(|e| e == "part")));
     for xray in sets[0].files() {
         crate::resize::resize(&xray.path).unwrap();
     }
@@ -518,19 +434,11 @@ fn two_first_runs_at_once_make_one_set() {
 #[test]
 fn what_a_stopped_run_left_is_swept_away() {
     let folder = tempfile::tempdir().unwrap();
-    make(
-        folder.path(),
-        &["NORMAL/.xray-0000.jpg.1-x.part", "NORMAL/xray-0000.jpg"],
-    );
+    make(folder.path(), &["NORMAL/.xray-0000.jpg.1-x.part", "NORMAL/xray-0000.jpg"]);
     fs::write(folder.path().join("NORMAL/xray-0000.jpg"), "").unwrap();
     let set = synthetic_in(folder.path(), 1).unwrap();
     assert!(set.files()[0].path.metadata().unwrap().len() > 1000);
-    assert!(
-        !folder
-            .path()
-            .join("NORMAL/.xray-0000.jpg.1-x.part")
-            .exists()
-    );
+    assert!(!folder.path().join("NORMAL/.xray-0000.jpg.1-x.part").exists());
 }
 
 #[test]
@@ -539,8 +447,5 @@ fn a_place_that_cannot_be_written_is_named() {
     fs::write(folder.path().join("NORMAL"), "a file in the way").unwrap();
     let error = synthetic_in(folder.path(), 1).unwrap_err();
     assert!(matches!(error, XrayError::Storage { .. }));
-    assert!(
-        error.to_string().contains("cargo workbook clean"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("cargo workbook clean"), "{error}");
 }

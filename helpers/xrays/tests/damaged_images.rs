@@ -62,10 +62,7 @@ fn originals() -> Vec<(String, Vec<u8>)> {
         .collect();
     paths.sort();
     let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
-    paths
-        .iter()
-        .map(|path| (name(path), fs::read(path).unwrap()))
-        .collect()
+    paths.iter().map(|path| (name(path), fs::read(path).unwrap())).collect()
 }
 
 /// One to three kinds of damage.
@@ -129,29 +126,14 @@ fn damage(bytes: &mut Vec<u8>, others: &[(String, Vec<u8>)], random: &mut Random
 
 /// Puts another size into the header; for a PNG also the checksum that belongs to it.
 fn resized(bytes: &mut [u8], random: &mut Random) {
-    const SIDES: [u32; 12] = [
-        0,
-        1,
-        7,
-        9,
-        64,
-        200,
-        1000,
-        4000,
-        9999,
-        20_000,
-        65_535,
-        0x7fff_ffff,
-    ];
+    const SIDES: [u32; 12] = [0, 1, 7, 9, 64, 200, 1000, 4000, 9999, 20_000, 65_535, 0x7fff_ffff];
     let (width, height) = (SIDES[below(random, 12)], SIDES[below(random, 12)]);
     if bytes.starts_with(b"\x89PNG") && bytes.len() > 33 {
         bytes[16..20].copy_from_slice(&width.to_be_bytes());
         bytes[20..24].copy_from_slice(&height.to_be_bytes());
         let sum = crc32(&bytes[12..29]);
         bytes[29..33].copy_from_slice(&sum.to_be_bytes());
-    } else if let Some(at) = bytes
-        .windows(2)
-        .position(|pair| matches!(pair, [0xff, 0xc0 | 0xc2]))
+    } else if let Some(at) = bytes.windows(2).position(|pair| matches!(pair, [0xff, 0xc0 | 0xc2]))
         && bytes.len() > at + 9
     {
         bytes[at + 5..at + 7].copy_from_slice(&(height as u16).to_be_bytes());
@@ -196,9 +178,7 @@ fn the_largest_images_stay_within_the_memory() {
     let png = |width: u32, height: u32, colour: ExtendedColorType, bytes: usize| {
         let mut file = Vec::new();
         let black = vec![0; width as usize * height as usize * bytes];
-        PngEncoder::new(&mut file)
-            .write_image(&black, width, height, colour)
-            .unwrap();
+        PngEncoder::new(&mut file).write_image(&black, width, height, colour).unwrap();
         file
     };
     let measure = |bytes: &[u8]| {
@@ -287,10 +267,7 @@ fn a_file_without_end_is_not_read() {
     let file = fs::File::create(&path).unwrap();
     file.set_len(MAX_FILE + 1).unwrap();
     let text = resize(&path).unwrap_err().to_string();
-    assert!(
-        text.contains("long.jpg: is too large: it is longer than 128 MiB"),
-        "{text}"
-    );
+    assert!(text.contains("long.jpg: is too large: it is longer than 128 MiB"), "{text}");
     if cfg!(unix) {
         let text = resize(Path::new("/dev/zero")).unwrap_err().to_string();
         assert!(text.contains("it is not a file"), "{text}");

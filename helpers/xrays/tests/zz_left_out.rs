@@ -14,10 +14,8 @@ const LIST: &str = "not-tested.tsv";
 #[test]
 fn the_list_of_what_was_not_tested() {
     let notes = notes();
-    let lines: String = notes
-        .iter()
-        .map(|note| format!("{}\t{}\t{}\n", note.test, note.what, note.why))
-        .collect();
+    let lines: String =
+        notes.iter().map(|note| format!("{}\t{}\t{}\n", note.test, note.what, note.why)).collect();
     std::fs::write(folder().join(LIST), lines).unwrap();
     forget_notes();
     say(&told(&notes));

@@ -1,10 +1,9 @@
 //! What the rounds come to: ratios, differences, and whether the marks are met.
 
 use super::Thumbnails;
-use crate::session::{Mark, Session, TIMES, or_dash, times, times_faster};
+use crate::session::{Mark, Report, Session, or_dash, times, times_faster};
 use helpers::measure::median;
 use serde_json::json;
-use std::fmt;
 use std::path::PathBuf;
 
 pub const PILLOW: &str = "Pillow";
@@ -65,7 +64,7 @@ impl Variant {
 }
 
 /// Everything that one comparison found out.
-pub struct Report {
+pub struct Results {
     pub session: Session,
     pub files: String,
     pub paths: Vec<PathBuf>,
@@ -81,7 +80,7 @@ struct Difference {
     worst_file: usize,
 }
 
-impl Report {
+impl Results {
     fn variant(&self, name: &str, cores: usize) -> Option<&Variant> {
         let wanted = |variant: &&Variant| variant.name == name && variant.cores == cores;
         self.variants.iter().find(wanted)
@@ -127,10 +126,8 @@ impl Report {
     /// none is, the fastest.
     fn fastest_near<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
         let time = |name: &str| self.variant(name, 1).map(|v| median(&v.seconds));
-        let mut there: Vec<(&str, f64)> = names
-            .iter()
-            .filter_map(|&name| Some((name, time(name)?)))
-            .collect();
+        let mut there: Vec<(&str, f64)> =
+            names.iter().filter_map(|&name| Some((name, time(name)?))).collect();
         let near = |name: &str| {
             let difference = self.variant(name, 1).and_then(|v| self.difference(v));
             difference.is_some_and(|d| d.mean <= NEAR)
@@ -187,74 +184,66 @@ impl Report {
         self.session.mark_on_all_cores(mark, found)
     }
 
-    /// One line of JSON.
-    pub fn json(&self) -> String {
-        let to_json = |variant: &Variant| {
-            let difference = self.difference(variant);
-            json!({
-                "name": variant.name,
-                "version": variant.version,
-                "cores": variant.cores,
-                "seconds": variant.seconds,
-                "cpu_seconds": variant.cpu,
-                "median_seconds": median(&variant.seconds),
-                "times_pillow": self.times(variant, PILLOW),
-                "times_pillow_by_cpu": self.times_by_cpu(variant, PILLOW),
-                "mean_difference": difference.as_ref().map(|d| d.mean),
-                "worst_difference": difference.as_ref().map(|d| d.worst),
-                "worst_file": difference.as_ref().map(|d| &self.paths[d.worst_file]),
-                "failed_files": failed(variant),
-                "files_unlike_one_core": self.unlike_one_core(variant),
-            })
-        };
-        let variants = self.variants.iter().map(to_json).collect();
-        let more = json!({ "files": self.paths.len(), "about_the_files": self.files });
-        self.session.json(&self.marks(), variants, more)
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [median, fastest, slowest] = TIMES;
+    pub fn report(self) -> Report {
         let heads = [
             "",
             "cores",
-            median,
-            fastest,
-            slowest,
+            "median",
+            "fastest",
+            "slowest",
             "× Pillow",
             "by CPU",
             "levels off",
             "worst file",
         ];
-        let (mut rows, mut failures, mut differences) = (Vec::new(), String::new(), String::new());
+        let (mut rows, mut variants) = (Vec::new(), Vec::new());
+        let (mut failures, mut differences) = (String::new(), String::new());
         for variant in &self.variants {
-            let difference = self.difference(variant);
-            let mut row = vec![variant.name.clone(), variant.cores.to_string()];
-            row.extend(times(&variant.seconds));
-            row.push(or_dash(self.times(variant, PILLOW)));
-            row.push(or_dash(self.times_by_cpu(variant, PILLOW)));
-            row.push(or_dash(difference.as_ref().map(|d| d.mean)));
-            row.push(or_dash(difference.as_ref().map(|d| d.worst)));
-            rows.push(row);
             let name = &variant.name;
-            match failed(variant) {
-                0 => {}
-                failed => failures += &format!("{name}: {failed} file(s) gave no thumbnail\n"),
+            let difference = self.difference(variant);
+            let (mean, worst) = difference.as_ref().map(|d| (d.mean, d.worst)).unzip();
+            let (pillow, by_cpu) =
+                (self.times(variant, PILLOW), self.times_by_cpu(variant, PILLOW));
+            let failed = variant.thumbnails.iter().filter(|t| t.is_none()).count();
+            let unlike = self.unlike_one_core(variant);
+            let mut row = vec![name.clone(), variant.cores.to_string()];
+            row.extend(times(&variant.seconds));
+            row.extend([pillow, by_cpu, mean, worst].map(or_dash));
+            rows.push(row);
+            if failed > 0 {
+                failures += &format!("{name}: {failed} file(s) gave no thumbnail\n");
             }
-            match self.unlike_one_core(variant) {
-                0 => {}
-                unlike => {
-                    let what = "thumbnail(s) differ from those of one core";
-                    differences += &format!("{name}: {unlike} {what}\n");
-                }
+            if unlike > 0 {
+                let what = "thumbnail(s) differ from those of one core";
+                differences += &format!("{name}: {unlike} {what}\n");
             }
+            variants.push(json!({
+                "name": name,
+                "version": variant.version,
+                "cores": variant.cores,
+                "seconds": variant.seconds,
+                "cpu_seconds": variant.cpu,
+                "median_seconds": median(&variant.seconds),
+                "times_pillow": pillow,
+                "times_pillow_by_cpu": by_cpu,
+                "mean_difference": mean,
+                "worst_difference": worst,
+                "worst_file": difference.map(|d| &self.paths[d.worst_file]),
+                "failed_files": failed,
+                "files_unlike_one_core": unlike,
+            }));
         }
-        let versions = self.variants.iter().map(|v| v.version.as_str());
-        let (about, marks) = ((self.files.trim_end(), "each variant"), self.marks());
-        let notes = failures + &differences;
-        self.session
-            .print(f, about, (&heads, rows), &notes, &marks, versions)
+        Report {
+            about: self.files.trim_end().to_owned(),
+            once: "each variant",
+            heads: heads.to_vec(),
+            rows,
+            notes: failures + &differences,
+            marks: self.marks(),
+            variants,
+            more: json!({ "files": self.paths.len(), "about_the_files": self.files }),
+            session: self.session,
+        }
     }
 }
 
@@ -268,15 +257,7 @@ fn difference(reference: &Thumbnails, made: &Thumbnails) -> Option<Difference> {
         .collect();
     let &(worst_file, worst) = each.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let mean = each.iter().map(|(_, difference)| difference).sum::<f64>() / each.len() as f64;
-    Some(Difference {
-        mean,
-        worst,
-        worst_file,
-    })
-}
-
-fn failed(variant: &Variant) -> usize {
-    variant.thumbnails.iter().filter(|t| t.is_none()).count()
+    Some(Difference { mean, worst, worst_file })
 }
 
 #[cfg(test)]
@@ -297,8 +278,8 @@ mod tests {
         variant
     }
 
-    fn report(variants: Vec<Variant>) -> Report {
-        Report {
+    fn report(variants: Vec<Variant>) -> Results {
+        Results {
             session: session(None),
             files: "two".to_owned(),
             paths: vec!["one.jpg".into(), "two.jpg".into()],
@@ -311,7 +292,7 @@ mod tests {
         variant(&in_pool(FAST, PROCESSES), 2, time, level).like(FAST)
     }
 
-    fn states(report: &Report) -> Vec<State> {
+    fn states(report: &Results) -> Vec<State> {
         report.marks().into_iter().map(|mark| mark.state).collect()
     }
 
@@ -342,16 +323,10 @@ mod tests {
         };
         use State::{CannotTell, Met, NotMet};
         // libvips is faster than draft, but too far off to count.
-        assert_eq!(
-            states(&all(100, 0.5)),
-            [Met, Met, Met, Met, NotMet, Met, CannotTell]
-        );
+        assert_eq!(states(&all(100, 0.5)), [Met, Met, Met, Met, NotMet, Met, CannotTell]);
         // The same speed with other pixels; a scaled way that is too slow.
-        assert_eq!(
-            states(&all(101, 0.6)),
-            [NotMet, NotMet, NotMet, Met, NotMet, Met, CannotTell]
-        );
-        let text = all(100, 0.5).to_string();
+        assert_eq!(states(&all(101, 0.6)), [NotMet, NotMet, NotMet, Met, NotMet, Met, CannotTell]);
+        let text = all(100, 0.5).report().to_string();
         assert!(text.contains("at least 1.1 times Pillow, draft"), "{text}");
         assert!(text.contains("OpenCV, reduced itself is 2.00 levels off"));
         assert!(text.contains("– not compared: libvips: absent"));
@@ -382,11 +357,8 @@ mod tests {
         assert_eq!(state(0.95, 100), State::Met);
         assert_eq!(state(1.01, 100), State::NotMet);
         assert_eq!(state(0.95, 101), State::NotMet);
-        let text = with(0.95, 101).to_string();
-        assert!(
-            text.contains("ProcessPool: 2 thumbnail(s) differ"),
-            "{text}"
-        );
+        let text = with(0.95, 101).report().to_string();
+        assert!(text.contains("ProcessPool: 2 thumbnail(s) differ"), "{text}");
     }
 
     #[test]
@@ -394,8 +366,9 @@ mod tests {
         let mut alone = report(vec![variant(FAST, 1, 1.0, 100), variant(FAST, 2, 0.9, 100)]);
         alone.session.others = Some(1.0);
         assert!(states(&alone).iter().all(|s| *s == State::CannotTell));
-        assert!(alone.to_string().contains("kept 1.0 of 2 cores busy"));
-        let json: serde_json::Value = serde_json::from_str(&alone.json()).unwrap();
+        let report = alone.report();
+        assert!(report.to_string().contains("kept 1.0 of 2 cores busy"));
+        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!(json["variants"][0]["times_pillow"], serde_json::Value::Null);
         assert_eq!(json["marks"][4]["state"], "cannot tell");
     }

@@ -1,10 +1,9 @@
 //! What the rounds come to, and whether the marks are met.
 
 use super::{LARGE, SMALL, Task};
-use crate::session::{Mark, Session, TIMES, or_dash, times, times_faster};
+use crate::session::{Mark, Report, Session, or_dash, times, times_faster};
 use helpers::measure::{median, seconds};
 use serde_json::json;
-use std::fmt;
 
 pub const ONE_BY_ONE: &str = "Rust, one at a time (one round only)";
 pub const THREADS: &str = "Rust, 40 threads";
@@ -52,25 +51,16 @@ impl Variant {
 }
 
 /// Everything that one comparison found out.
-pub struct Report {
+pub struct Results {
     pub session: Session,
     pub tasks: [Task; 2],
     pub variants: Vec<Variant>,
 }
 
-impl Report {
+impl Results {
     fn variant(&self, name: &str, task: usize) -> Option<&Variant> {
         let mut variants = self.variants.iter();
         variants.find(|variant| variant.name == name && variant.task == task)
-    }
-
-    fn ideal(&self, variant: &Variant) -> f64 {
-        self.tasks[variant.task].ideal(variant.in_flight)
-    }
-
-    /// The ideal time as a share of the time that it took.
-    fn of_ideal(&self, variant: &Variant) -> f64 {
-        self.ideal(variant) / median(&variant.seconds)
     }
 
     /// How many times faster than one at a time, which has one round only.
@@ -117,54 +107,42 @@ impl Report {
         ]
     }
 
-    /// One line of JSON.
-    pub fn json(&self) -> String {
-        let to_json = |variant: &Variant| {
-            json!({
-                "task": self.tasks[variant.task].title,
-                "name": variant.name,
-                "version": variant.version,
-                "in_flight": variant.in_flight,
-                "seconds": variant.seconds,
-                "median_seconds": median(&variant.seconds),
-                "ideal_seconds": self.ideal(variant),
-                "times_one_at_a_time": self.times_one(variant),
-            })
-        };
-        let variants = self.variants.iter().map(to_json).collect();
-        self.session.json(&self.marks(), variants, json!({}))
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let about = "server   on this machine, in a process of its own";
-        let [median, fastest, slowest] = TIMES;
-        let heads = [
-            "",
-            "in flight",
-            median,
-            fastest,
-            slowest,
-            "of ideal",
-            "× one",
-        ];
-        let mut rows = Vec::new();
+    pub fn report(self) -> Report {
+        let heads = ["", "in flight", "median", "fastest", "slowest", "of ideal", "× one"];
+        let (mut rows, mut variants) = (Vec::new(), Vec::new());
         for (place, task) in self.tasks.iter().enumerate() {
             rows.push(vec![task.title.clone()]);
             for variant in self.variants.iter().filter(|v| v.task == place) {
+                let ideal = task.ideal(variant.in_flight);
+                let (median, times_one) = (median(&variant.seconds), self.times_one(variant));
                 let name = format!("  {}", variant.name);
                 let mut row = vec![name, variant.in_flight.to_string()];
                 row.extend(times(&variant.seconds));
-                row.push(or_dash(Some(self.of_ideal(variant))));
-                row.push(or_dash(self.times_one(variant)));
+                row.extend([Some(ideal / median), times_one].map(or_dash));
                 rows.push(row);
+                variants.push(json!({
+                    "task": task.title,
+                    "name": variant.name,
+                    "version": variant.version,
+                    "in_flight": variant.in_flight,
+                    "seconds": variant.seconds,
+                    "median_seconds": median,
+                    "ideal_seconds": ideal,
+                    "times_one_at_a_time": times_one,
+                }));
             }
         }
-        let versions = self.variants.iter().map(|v| v.version.as_str());
-        let (about, marks) = ((about, "each client"), self.marks());
-        self.session
-            .print(f, about, (&heads, rows), "", &marks, versions)
+        Report {
+            about: "server   on this machine, in a process of its own".to_owned(),
+            once: "each client",
+            heads: heads.to_vec(),
+            rows,
+            notes: String::new(),
+            marks: self.marks(),
+            variants,
+            more: json!({}),
+            session: self.session,
+        }
     }
 }
 
@@ -175,13 +153,10 @@ mod tests {
     use crate::session::tests::session;
 
     fn variant(name: &str, task: usize, in_flight: usize, seconds: &[f64]) -> Variant {
-        Variant {
-            seconds: seconds.to_vec(),
-            ..Variant::new(name, task, in_flight, "")
-        }
+        Variant { seconds: seconds.to_vec(), ..Variant::new(name, task, in_flight, "") }
     }
 
-    fn report(threads: f64, tokio: f64, small: f64, aiohttp: Option<f64>) -> Report {
+    fn report(threads: f64, tokio: f64, small: f64, aiohttp: Option<f64>) -> Results {
         let task = |title: &str, days, latency_ms, in_flight| Task {
             title: title.to_owned(),
             days,
@@ -196,14 +171,14 @@ mod tests {
             variant(TOKIO, SMALL, 500, &[small; 3]),
         ];
         variants.extend(aiohttp.map(|took| variant(AIOHTTP, SMALL, 500, &[took; 3])));
-        Report {
+        Results {
             session: session(None),
             tasks: [task("large", 100, 200, 100), task("small", 5_000, 50, 500)],
             variants,
         }
     }
 
-    fn states(report: &Report) -> Vec<State> {
+    fn states(report: &Results) -> Vec<State> {
         report.marks().into_iter().map(|mark| mark.state).collect()
     }
 
@@ -222,16 +197,13 @@ mod tests {
 
     #[test]
     fn the_table_says_how_near_the_ideal_is() {
-        let report = report(0.8, 0.25, 0.625, Some(1.0));
+        let report = report(0.8, 0.25, 0.625, Some(1.0)).report();
         let text = report.to_string();
         let line = |start: &str| {
             let mut lines = text.lines().filter(|line| line.starts_with(start));
             lines.next().unwrap().to_owned()
         };
-        assert!(
-            line("  Rust, 40 threads").ends_with("0.75  25.00"),
-            "{text}"
-        );
+        assert!(line("  Rust, 40 threads").ends_with("0.75  25.00"), "{text}");
         assert!(line("  Python, aiohttp").ends_with("0.50      –"), "{text}");
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!(json["variants"].as_array().unwrap().len(), 5);

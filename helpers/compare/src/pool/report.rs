@@ -2,10 +2,9 @@
 
 use super::{ONE_BY_ONE, START, TASKS, Task};
 use crate::peer::POOLS;
-use crate::session::{Mark, Session, TIMES, or_dash, times, times_faster};
+use crate::session::{Mark, Report, Session, or_dash, times, times_faster};
 use helpers::measure::{median, seconds};
 use serde_json::json;
-use std::fmt;
 
 pub const OURS: &str = "Rust, ProcessPool";
 const PYTHON: &str = POOLS[0].1;
@@ -28,11 +27,7 @@ pub struct Variant {
 
 impl Variant {
     pub fn new(name: &str, version: &str) -> Self {
-        Variant {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            seconds: Default::default(),
-        }
+        Variant { name: name.to_owned(), version: version.to_owned(), seconds: Default::default() }
     }
 
     fn seconds(&self, task: &Task) -> &[f64] {
@@ -42,27 +37,25 @@ impl Variant {
 }
 
 /// Everything that one comparison found out.
-pub struct Report {
+pub struct Results {
     pub session: Session,
     pub workers: usize,
     pub variants: Vec<Variant>,
 }
 
-impl Report {
-    /// The seconds of a pool that went through all rounds.
-    fn seconds(&self, name: &str, task: &Task) -> Option<&[f64]> {
-        let variant = self.variants.iter().find(|variant| variant.name == name)?;
-        Some(variant.seconds(task))
+impl Results {
+    fn variant(&self, name: &str) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.name == name)
     }
 
     /// How many times faster than Python's pool.
     fn times_python(&self, variant: &Variant, task: &Task) -> Option<f64> {
-        let python = self.seconds(PYTHON, task)?;
+        let python = self.variant(PYTHON)?.seconds(task);
         Some(times_faster(python, variant.seconds(task)))
     }
 
     fn marks(&self) -> Vec<Mark> {
-        let ours = self.variants.iter().find(|variant| variant.name == OURS);
+        let ours = self.variant(OURS);
         let at_most = |task: &Task, most: f64| {
             let mark = format!("{OURS}: at most {} {}", seconds(most), task.title);
             let found = ours.map(|ours| median(ours.seconds(task)));
@@ -82,46 +75,39 @@ impl Report {
         ]
     }
 
-    /// One line of JSON.
-    pub fn json(&self) -> String {
-        let mut variants = Vec::new();
-        for (place, task) in TASKS.iter().enumerate() {
+    pub fn report(self) -> Report {
+        let plural = if self.workers == 1 { "" } else { "s" };
+        let (mut rows, mut variants) = (Vec::new(), Vec::new());
+        for task in &TASKS {
+            rows.push(vec![task.title.to_owned()]);
             for variant in &self.variants {
+                let seconds = variant.seconds(task);
+                let times_python = self.times_python(variant, task);
+                let mut row = vec![format!("  {}", variant.name)];
+                row.extend(times(seconds));
+                row.push(or_dash(times_python));
+                rows.push(row);
                 variants.push(json!({
                     "task": task.title,
                     "name": variant.name,
                     "version": variant.version,
-                    "seconds": variant.seconds[place],
-                    "median_seconds": median(&variant.seconds[place]),
-                    "times_python": self.times_python(variant, task),
+                    "seconds": seconds,
+                    "median_seconds": median(seconds),
+                    "times_python": times_python,
                 }));
             }
         }
-        let more = json!({ "workers": self.workers });
-        self.session.json(&self.marks(), variants, more)
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.workers == 1 { "" } else { "s" };
-        let about = format!("pools    {} worker{plural} each", self.workers);
-        let [median, fastest, slowest] = TIMES;
-        let heads = ["", median, fastest, slowest, "× Python"];
-        let mut rows = Vec::new();
-        for task in &TASKS {
-            rows.push(vec![task.title.to_owned()]);
-            for variant in &self.variants {
-                let mut row = vec![format!("  {}", variant.name)];
-                row.extend(times(variant.seconds(task)));
-                row.push(or_dash(self.times_python(variant, task)));
-                rows.push(row);
-            }
+        Report {
+            about: format!("pools    {} worker{plural} each", self.workers),
+            once: "each pool",
+            heads: vec!["", "median", "fastest", "slowest", "× Python"],
+            rows,
+            notes: String::new(),
+            marks: self.marks(),
+            variants,
+            more: json!({ "workers": self.workers }),
+            session: self.session,
         }
-        let versions = self.variants.iter().map(|v| v.version.as_str());
-        let (about, marks) = ((&about[..], "each pool"), self.marks());
-        self.session
-            .print(f, about, (&heads, rows), "", &marks, versions)
     }
 }
 
@@ -138,15 +124,11 @@ mod tests {
         variant
     }
 
-    fn report(variants: Vec<Variant>) -> Report {
-        Report {
-            session: session(None),
-            workers: 2,
-            variants,
-        }
+    fn report(variants: Vec<Variant>) -> Results {
+        Results { session: session(None), workers: 2, variants }
     }
 
-    fn states(report: &Report) -> Vec<State> {
+    fn states(report: &Results) -> Vec<State> {
         report.marks().into_iter().map(|mark| mark.state).collect()
     }
 
@@ -164,10 +146,8 @@ mod tests {
 
     #[test]
     fn the_table_has_every_task_and_every_pool() {
-        let report = report(vec![
-            variant(PYTHON, 9e-3, 150e-6),
-            variant(OURS, 3e-3, 5e-6),
-        ]);
+        let report =
+            report(vec![variant(PYTHON, 9e-3, 150e-6), variant(OURS, 3e-3, 5e-6)]).report();
         let text = report.to_string();
         for task in &TASKS {
             assert_eq!(text.matches(&format!("\n{}\n", task.title)).count(), 1);

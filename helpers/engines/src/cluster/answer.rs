@@ -163,37 +163,17 @@ struct Member {
 
 /// What a process does.
 #[derive(Clone, PartialEq, Deserialize)]
-#[serde(from = "String")]
+#[serde(rename_all = "lowercase")]
 enum State {
     Running,
     /// Nothing more; holds how it ended, in words.
+    #[serde(untagged)]
     Ended(String),
-}
-
-impl From<String> for State {
-    fn from(said: String) -> State {
-        match said.as_str() {
-            "running" => State::Running,
-            _ => State::Ended(said),
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            State::Running => "running",
-            State::Ended(how) => how,
-        })
-    }
 }
 
 impl Report {
     pub(super) fn absent(why: &'static str) -> Self {
-        Report {
-            members: Vec::new(),
-            absent: why,
-        }
+        Report { members: Vec::new(), absent: why }
     }
 
     /// The names of all processes; none where the cluster's programs are not built.
@@ -217,11 +197,11 @@ impl fmt::Debug for Report {
         }
         let mut lines = vec![["process", "number", "state"].map(str::to_owned).to_vec()];
         for member in &self.members {
-            lines.push(vec![
-                member.name.clone(),
-                member.pid.to_string(),
-                member.state.to_string(),
-            ]);
+            let state = match &member.state {
+                State::Running => "running",
+                State::Ended(how) => how,
+            };
+            lines.push([&member.name, &member.pid.to_string(), state].map(str::to_owned).to_vec());
         }
         f.write_str(aligned(&lines).trim_end())
     }
@@ -248,16 +228,8 @@ pub struct TaskCounts {
 
 impl fmt::Display for TaskCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TaskCounts {
-            waiting,
-            running,
-            done,
-            failed,
-        } = self;
-        write!(
-            f,
-            "{waiting} waiting, {running} running, {done} done, {failed} failed"
-        )
+        let TaskCounts { waiting, running, done, failed } = self;
+        write!(f, "{waiting} waiting, {running} running, {done} done, {failed} failed")
     }
 }
 
@@ -321,10 +293,7 @@ mod tests {
         assert_eq!(rows[0].1, 1.5);
         assert_eq!(answer.bytes("image"), [vec![0, 255], vec![]]);
         assert_eq!(answer.timing("x").unwrap().median(), 0.5);
-        assert_eq!(
-            format!("{answer:?}"),
-            "name  mean  image\na     1.5   00ff\nb     2\n2 rows"
-        );
+        assert_eq!(format!("{answer:?}"), "name  mean  image\na     1.5   00ff\nb     2\n2 rows");
     }
 
     #[test]
@@ -333,6 +302,20 @@ mod tests {
         let answer =
             answer(serde_json::json!({ "columns": ["n"], "rows": [["a"]], "seconds": [] }));
         answer.rows::<(f64,)>();
+    }
+
+    #[test]
+    fn a_process_runs_or_has_ended_somehow() {
+        let report: Report = serde_json::from_value(serde_json::json!({ "members": [
+            { "name": "executor-1", "pid": 7, "state": "running" },
+            { "name": "redis", "pid": 8, "state": "ended by signal 9" },
+        ]}))
+        .unwrap();
+        assert_eq!((report.pid("executor-1"), report.pid("redis")), (Some(7), None));
+        assert_eq!(
+            report.to_string(),
+            "process     number  state\nexecutor-1  7       running\nredis       8       ended by signal 9"
+        );
     }
 
     #[test]

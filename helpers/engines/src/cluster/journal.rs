@@ -120,14 +120,8 @@ mod tests {
         ]
         .join("\n");
         let found = pieces(&text);
-        let done: Vec<_> = found
-            .iter()
-            .map(|p| (p.item.as_str(), p.pid, p.done))
-            .collect();
-        assert_eq!(
-            done,
-            [("a", 7, Some(2.0)), ("b", 8, None), ("b", 7, Some(9.5))]
-        );
+        let done: Vec<_> = found.iter().map(|p| (p.item.as_str(), p.pid, p.done)).collect();
+        assert_eq!(done, [("a", 7, Some(2.0)), ("b", 8, None), ("b", 7, Some(9.5))]);
         assert!(timeline_of("t", &found).table().contains("cut off"));
     }
 }

@@ -60,10 +60,7 @@ mod tests {
 
     #[test]
     fn it_grows_up_to_the_cap() {
-        let backoff = Backoff {
-            jitter: false,
-            ..Backoff::default()
-        };
+        let backoff = Backoff { jitter: false, ..Backoff::default() };
         let waits: Vec<u128> = (1..9).map(|n| backoff.wait(n, 0).as_millis()).collect();
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
         assert_eq!(backoff.wait(u32::MAX, 0), backoff.cap);
@@ -72,15 +69,10 @@ mod tests {
     #[test]
     fn jitter_spreads_from_zero_up_and_repeats() {
         let backoff = Backoff::default();
-        let waits: Vec<f64> = (0..1000)
-            .map(|who| backoff.wait(3, who).as_secs_f64())
-            .collect();
+        let waits: Vec<f64> = (0..1000).map(|who| backoff.wait(3, who).as_secs_f64()).collect();
         assert!(waits.iter().all(|wait| (0.0..=0.4).contains(wait)));
         let low = waits.iter().filter(|&&wait| wait < 0.1).count();
-        assert!(
-            (200..300).contains(&low),
-            "{low} of 1000 in the lowest quarter"
-        );
+        assert!((200..300).contains(&low), "{low} of 1000 in the lowest quarter");
         assert_eq!(backoff.wait(3, 7), backoff.wait(3, 7));
         assert_ne!(backoff.wait(3, 7), backoff.wait(4, 7));
     }

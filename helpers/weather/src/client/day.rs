@@ -43,9 +43,11 @@ impl Day {
     pub fn hourly_means(&self) -> Vec<f64> {
         let mut hours = [(0.0, 0.0); 24];
         for reading in &self.readings {
-            let (sum, count) = &mut hours[usize::from(reading.minute / 60)];
-            *sum += reading.celsius;
-            *count += 1.0;
+            // A kept file or a reader's own day may name a minute that no day has.
+            if let Some((sum, count)) = hours.get_mut(usize::from(reading.minute / 60)) {
+                *sum += reading.celsius;
+                *count += 1.0;
+            }
         }
         hours.map(|(sum, count)| sum / count).to_vec()
     }
@@ -55,10 +57,7 @@ impl Day {
     pub fn line(&self, station: &str) -> Option<Vec<(f64, f64)>> {
         let is_it = |s: &Station| s.id == station || s.name == station;
         let index = self.stations.iter().position(is_it)?;
-        let of_it = self
-            .readings
-            .iter()
-            .filter(|reading| usize::from(reading.station) == index);
+        let of_it = self.readings.iter().filter(|reading| usize::from(reading.station) == index);
         let point = |r: &Reading| (f64::from(r.minute) / 60.0, r.celsius);
         Some(of_it.map(point).collect())
     }
@@ -76,10 +75,10 @@ impl Day {
                 }) as u16
             })
             .collect();
-        let readings = page.readings.into_iter().map(|reading| Reading {
-            station: places[usize::from(reading.station)],
-            ..reading
-        });
+        let readings = page
+            .readings
+            .into_iter()
+            .map(|reading| Reading { station: places[usize::from(reading.station)], ..reading });
         self.readings.extend(readings);
         // Pages come in the order of time as a rule, and then this costs nothing.
         self.readings.sort_by_key(|reading| reading.minute);

@@ -235,10 +235,7 @@ mod tests {
             version,
             retries: 2,
             longest_wait: Duration::from_secs(5),
-            backoff: Backoff {
-                first: Duration::from_millis(1),
-                ..Backoff::default()
-            },
+            backoff: Backoff { first: Duration::from_millis(1), ..Backoff::default() },
             ..ClientSettings::at(&url)
         });
         let result = on_one_thread(client.unwrap().fetch_day(DATE));
@@ -249,10 +246,7 @@ mod tests {
     fn what_can_be_read_is_read() {
         let plain = outcome(Version::V1, answer("", DAY.as_bytes())).0.unwrap();
         let mark = [b"\xef\xbb\xbf", DAY.as_bytes()].concat();
-        assert_eq!(
-            outcome(Version::V1, answer("", &mark)),
-            (Ok(plain.clone()), 1)
-        );
+        assert_eq!(outcome(Version::V1, answer("", &mark)), (Ok(plain.clone()), 1));
         let many: String = (0..150).map(|n| format!("x-{n}: y\r\n")).collect();
         let (day, count) = outcome(Version::V1, answer(&many, DAY.as_bytes()));
         assert_eq!((day.as_ref(), count), (Ok(&plain), 1));
@@ -263,10 +257,7 @@ mod tests {
         let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00";
         let endless: String = (0..2000).map(|n| format!("x-{n}: y\r\n")).collect();
         for (answer, said) in [
-            (
-                answer("content-encoding: gzip\r\n", gzip),
-                "compressed (gzip)",
-            ),
+            (answer("content-encoding: gzip\r\n", gzip), "compressed (gzip)"),
             (answer("", gzip), "compressed (gzip)"),
             (answer("content-encoding: br\r\n", b"x"), "compressed (br)"),
             (answer("", b"\xff\xfe{\x00}\x00"), "UTF-16"),
@@ -283,28 +274,18 @@ mod tests {
 
     #[test]
     fn who_asks_for_a_long_wait_is_not_waited_for() {
-        for wait in [
-            "3600",
-            "99999999999999999999999",
-            "Fri, 31 Dec 9999 23:59:59 GMT",
-        ] {
+        for wait in ["3600", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
             let head = format!(
                 "HTTP/1.1 503 Busy\r\nretry-after: {wait}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             );
             let (result, count) = outcome(Version::V1, head.into_bytes());
             let error = result.unwrap_err();
             assert_eq!((error.kind().as_str(), count), ("status 503", 1));
-            assert!(
-                error.to_string().contains("waits for 5 s at most"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("waits for 5 s at most"), "{error}");
         }
         let head = b"HTTP/1.1 503 Busy\r\nretry-after: 0.01\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         let (result, count) = outcome(Version::V1, head.to_vec());
-        assert_eq!(
-            (result.unwrap_err().kind().as_str(), count),
-            ("status 503", 3)
-        );
+        assert_eq!((result.unwrap_err().kind().as_str(), count), ("status 503", 3));
     }
 
     #[test]

@@ -170,11 +170,7 @@ fn join(stations: Vec<StationIn<'_>>, items: Vec<Item<'_>>) -> Result<Day, Fetch
             let station = found.ok_or_else(|| {
                 content(format!("a reading of “{}”, no station", reading.station_id))
             })?;
-            day.readings.push(Reading {
-                minute,
-                station: station as u16,
-                celsius,
-            });
+            day.readings.push(Reading { minute, station: station as u16, celsius });
         }
     }
     day.readings.sort_by_key(|reading| reading.minute);
@@ -212,15 +208,12 @@ mod tests {
 
     #[test]
     fn version_1() {
-        let day = parse_day(V1.as_bytes()).unwrap();
+        let mut day = parse_day(V1.as_bytes()).unwrap();
         assert_eq!(day.date, "2020-09-06");
         assert_eq!(day.stations[1].name, "Pulau Ubin");
         assert_eq!(day.stations[0].latitude, 1.3764);
-        let readings: Vec<_> = day
-            .readings
-            .iter()
-            .map(|r| (r.minute, r.station, r.celsius))
-            .collect();
+        let readings: Vec<_> =
+            day.readings.iter().map(|r| (r.minute, r.station, r.celsius)).collect();
         assert_eq!(readings, [(1, 0, 27.2), (1, 1, 27.0), (839, 1, 31.5)]);
         assert_eq!(day.line("S106").unwrap()[1], (839.0 / 60.0, 31.5));
         assert!(day.line("S1").is_none());
@@ -228,6 +221,9 @@ mod tests {
         assert!((means[0] - 27.1).abs() < 1e-9);
         assert_eq!(means[13], 31.5);
         assert!(means[5].is_nan());
+        // As in a kept file that was edited.
+        day.readings[0].minute = 1440;
+        assert_eq!(day.hourly_means()[0], 27.0);
     }
 
     #[test]
@@ -243,10 +239,7 @@ mod tests {
         assert_eq!(day.stations.len(), 1);
         let minutes: Vec<u16> = day.readings.iter().map(|r| r.minute).collect();
         assert_eq!(minutes, [0, 1439]);
-        assert!(matches!(
-            parse_day(first.as_bytes()),
-            Err(FetchError::Content(_))
-        ));
+        assert!(matches!(parse_day(first.as_bytes()), Err(FetchError::Content(_))));
     }
 
     #[test]
@@ -255,11 +248,7 @@ mod tests {
         let mut other = day.clone();
         other.stations.remove(0);
         other.stations[0].id = "S43".into();
-        other.readings = vec![Reading {
-            minute: 5,
-            station: 0,
-            celsius: 30.0,
-        }];
+        other.readings = vec![Reading { minute: 5, station: 0, celsius: 30.0 }];
         day.add(other);
         assert_eq!(day.stations.len(), 3);
         assert_eq!(day.line("S43").unwrap(), [(5.0 / 60.0, 30.0)]);
@@ -272,11 +261,7 @@ mod tests {
             r#"{"metadata":{"stations":[]},"items":[{"timestamp":"","readings":[]}],"api_info":{"status":"healthy"}}"#,
             r#"{"code":0,"data":{"stations":[],"readings":[]},"errorMsg":null}"#,
         ] {
-            assert_eq!(
-                parse_day(body.as_bytes()),
-                Err(FetchError::EmptyDay),
-                "{body}"
-            );
+            assert_eq!(parse_day(body.as_bytes()), Err(FetchError::EmptyDay), "{body}");
         }
     }
 
@@ -289,19 +274,13 @@ mod tests {
             ("", "nothing"),
             ("{}", "not of a day"),
             ("[1]", "no JSON"),
-            (
-                r#"{"code":17,"data":null,"errorMsg":"no such date"}"#,
-                "no such date",
-            ),
+            (r#"{"code":17,"data":null,"errorMsg":"no such date"}"#, "no such date"),
             (&V1.replace("T13:59", "T25:59"), "timestamp"),
             (&V1.replace("09-06T13", "09-07T13"), "2020-09-07"),
             (&V1.replacen("\"id\":\"S106\"", "\"id\":\"S1\"", 1), "S106"),
         ] {
             let error = parse_day(body.as_bytes()).unwrap_err();
-            assert!(
-                matches!(&error, FetchError::Content(why) if why.contains(said)),
-                "{error}"
-            );
+            assert!(matches!(&error, FetchError::Content(why) if why.contains(said)), "{error}");
             assert!(error.is_worth_retrying());
         }
     }

@@ -53,19 +53,11 @@ mod tests {
     fn days_come_back_and_damaged_ones_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let keep = Keep::new(folder.path().join("days"));
-        let mut day = Day {
-            date: "2020-09-06".into(),
-            stations: Vec::new(),
-            readings: Vec::new(),
-        };
+        let mut day = Day { date: "2020-09-06".into(), stations: Vec::new(), readings: Vec::new() };
         assert_eq!(keep.day("2020-09-06"), None);
         keep.put(&day).unwrap();
         assert_eq!(keep.day("2020-09-06").as_ref(), Some(&day));
-        day.readings.push(Reading {
-            minute: 0,
-            station: 0,
-            celsius: 1.0,
-        });
+        day.readings.push(Reading { minute: 0, station: 0, celsius: 1.0 });
         keep.put(&day).unwrap();
         assert_eq!(keep.day("2020-09-06"), None, "a reading without a station");
         fs::write(keep.file("2020-09-06").unwrap(), "{").unwrap();

@@ -39,11 +39,7 @@ struct State {
 impl RateLimit {
     /// So many calls in any such window.
     pub fn new(calls: usize, window: Duration) -> RateLimit {
-        RateLimit {
-            calls: calls.max(1),
-            window,
-            state: Mutex::default(),
-        }
+        RateLimit { calls: calls.max(1), window, state: Mutex::default() }
     }
 
     /// Waits for the caller's turn. Turns are given in the order in which they are asked for.

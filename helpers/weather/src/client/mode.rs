@@ -34,9 +34,7 @@ impl ClientSettings {
 }
 
 fn live(key: Option<String>) -> ClientSettings {
-    let key = key
-        .map(|key| Key(key.trim().to_owned()))
-        .filter(|key| !key.0.is_empty());
+    let key = key.map(|key| Key(key.trim().to_owned())).filter(|key| !key.0.is_empty());
     ClientSettings {
         version: Version::V2,
         in_flight: 4,

@@ -11,7 +11,6 @@ use platform::progress::Progress;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
@@ -109,12 +108,6 @@ impl ReadingSet {
     }
 }
 
-impl fmt::Display for ReadingSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.describe())
-    }
-}
-
 /// Why the readings could not be written.
 #[derive(Debug, Error)]
 #[error(
@@ -171,11 +164,7 @@ fn stamp_of(place: &Path, rows: u64) -> PathBuf {
 fn kept(place: &Path, rows: u64) -> Option<Stamp> {
     let stamp: Stamp = serde_json::from_slice(&fs::read(stamp_of(place, rows)).ok()?).ok()?;
     let folder = place.join(rows.to_string());
-    let length = |part| {
-        file(&folder, part)
-            .metadata()
-            .map_or(0, |about| about.len())
-    };
+    let length = |part| file(&folder, part).metadata().map_or(0, |about| about.len());
     let lengths: Vec<u64> = (0..FILES).map(length).collect();
     (stamp.bytes == lengths).then_some(stamp)
 }
@@ -190,14 +179,8 @@ fn make(place: &Path, rows: u64) -> io::Result<Stamp> {
     if let Some(stamp) = kept(place, rows) {
         return Ok(stamp);
     }
-    let (folder, aside) = (
-        place.join(rows.to_string()),
-        place.join(format!("{rows}.part")),
-    );
-    println!(
-        "writing {rows} weather readings, once, in {}",
-        shown(&folder)
-    );
+    let (folder, aside) = (place.join(rows.to_string()), place.join(format!("{rows}.part")));
+    println!("writing {rows} weather readings, once, in {}", shown(&folder));
     let made = write_files(&aside, rows).and_then(|stamp| {
         remove(&folder)?;
         fs::rename(&aside, &folder)?;
@@ -260,12 +243,8 @@ impl Weather {
         let day = |(day, date): (u64, String)| Day {
             date,
             warmer: draw([day, 0, 1], -8..9),
-            shower: (draw([day, 0, 2], 0..10) < 4).then(|| {
-                (
-                    draw([day, 0, 3], 150..205) as u64,
-                    draw([day, 0, 4], 20..46),
-                )
-            }),
+            shower: (draw([day, 0, 2], 0..10) < 4)
+                .then(|| (draw([day, 0, 3], 150..205) as u64, draw([day, 0, 4], 20..46))),
         };
         let curve = |time: u64| {
             // Coolest at half past six, warmest at two in the afternoon.
@@ -277,10 +256,7 @@ impl Weather {
             (30.0 * part).round() as i64
         };
         Weather {
-            days: (0..count)
-                .zip(dates(FIRST_DAY, count as usize))
-                .map(day)
-                .collect(),
+            days: (0..count).zip(dates(FIRST_DAY, count as usize)).map(day).collect(),
             curve: (0..TIMES_A_DAY).map(curve).collect(),
         }
     }
@@ -353,9 +329,7 @@ mod tests {
     fn everything_in(folder: &Path) -> BTreeSet<String> {
         let entries = fs::read_dir(folder).unwrap();
         let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
-        entries
-            .map(|entry| name(entry).into_string().unwrap())
-            .collect()
+        entries.map(|entry| name(entry).into_string().unwrap()).collect()
     }
 
     #[test]
@@ -363,10 +337,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let set = readings_in(folder.path(), 20_000).unwrap();
         let text = text(&set);
-        let lines: Vec<Line> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines: Vec<Line> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len() as u64, set.rows());
         assert_eq!(text.len() as u64, set.bytes());
         assert!((19_000..20_000).contains(&lines.len()), "{}", lines.len());
@@ -377,7 +349,7 @@ mod tests {
         let stations: BTreeSet<&str> = lines.iter().map(|l| l.station.as_str()).collect();
         assert_eq!(stations.len(), STATIONS.len());
         let days: BTreeSet<&str> = lines.iter().map(|l| &l.time[..10]).collect();
-        assert!(set.describe().contains(days.last().unwrap()), "{set}");
+        assert!(set.describe().contains(days.last().unwrap()), "{set:?}");
     }
 
     #[test]
@@ -389,11 +361,7 @@ mod tests {
         assert!(names.first().unwrap() == "part-00.jsonl" && names.contains("part-15.jsonl"));
         for file in set.files() {
             let share = file.metadata().unwrap().len() as f64 / set.bytes() as f64;
-            assert!(
-                (0.05..0.075).contains(&share),
-                "{}: {share}",
-                file.display()
-            );
+            assert!((0.05..0.075).contains(&share), "{}: {share}", file.display());
         }
     }
 
@@ -424,10 +392,7 @@ mod tests {
         fs::create_dir(folder.path().join("2000.part")).unwrap();
         assert_eq!(text(&make()), whole);
         let left = everything_in(folder.path());
-        assert_eq!(
-            left.iter().collect::<Vec<_>>(),
-            [".lock", "2000", "2000.json"]
-        );
+        assert_eq!(left.iter().collect::<Vec<_>>(), [".lock", "2000", "2000.json"]);
     }
 
     #[test]
@@ -447,7 +412,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let set = readings_in(folder.path(), 0).unwrap();
         assert_eq!((set.rows(), set.bytes(), set.files().len()), (0, 0, 16));
-        assert!(set.describe().contains("0 of 17 stations"), "{set}");
+        assert!(set.describe().contains("0 of 17 stations"), "{set:?}");
     }
 
     #[test]
@@ -458,10 +423,7 @@ mod tests {
         let error = readings_in(folder.path(), 2_000).unwrap_err();
         assert_eq!(error.place, folder.path());
         assert!(error.to_string().contains("about 1 MB"), "{error}");
-        assert!(
-            error.to_string().contains("cargo workbook clean"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("cargo workbook clean"), "{error}");
         let left = everything_in(folder.path());
         assert_eq!(left.iter().collect::<Vec<_>>(), [".lock", "2000"]);
     }

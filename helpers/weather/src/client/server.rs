@@ -1,6 +1,6 @@
 //! Starts and stops a weather server, a process of its own.
 
-use crate::settings::{Reply, Request, ServerLog, ServerSettings};
+use crate::settings::{Reply, Request, ServerLog, ServerSettings, Standing};
 use platform::files::allow_files;
 use platform::program::{command, program};
 use std::fmt;
@@ -62,21 +62,15 @@ impl WeatherServer {
             .stderr(Stdio::null())
             .spawn()
             .map_err(WeatherError::NotStarted)?;
-        let (orders, replies) = child
-            .stdin
-            .take()
-            .zip(child.stdout.take())
-            .expect("both are piped");
+        let (orders, replies) =
+            child.stdin.take().zip(child.stdout.take()).expect("both are piped");
         let mut server = WeatherServer {
             child,
             port: 0,
-            pipes: Mutex::new(Pipes {
-                orders,
-                replies: BufReader::new(replies),
-            }),
+            pipes: Mutex::new(Pipes { orders, replies: BufReader::new(replies) }),
         };
-        let begin = server.order(&Request::Change(settings));
-        server.port = begin.map_err(WeatherError::NotStarted)?;
+        let begun = server.ask(&Request::Change(settings));
+        server.port = begun.map_err(WeatherError::NotStarted)?.port;
         Ok(server)
     }
 
@@ -97,10 +91,7 @@ impl WeatherServer {
     ///
     /// [`WeatherError::Gone`].
     pub fn log(&self) -> Result<ServerLog, WeatherError> {
-        match self.ask(&Request::Log).map_err(WeatherError::Gone)? {
-            Reply::Log(log) => Ok(log),
-            other => Err(WeatherError::Gone(unexpected(&other))),
-        }
+        Ok(self.ask(&Request::Log).map_err(WeatherError::Gone)?.log)
     }
 
     /// Forgets the log, and sets its clock and the counts of attempts to zero: the same requests
@@ -110,7 +101,7 @@ impl WeatherServer {
     ///
     /// [`WeatherError::Gone`].
     pub fn reset_log(&self) -> Result<(), WeatherError> {
-        let done = self.order(&Request::Reset);
+        let done = self.ask(&Request::Reset);
         done.map(|_| ()).map_err(WeatherError::Gone)
     }
 
@@ -120,19 +111,12 @@ impl WeatherServer {
     ///
     /// [`WeatherError::Gone`].
     pub fn change(&self, settings: ServerSettings) -> Result<(), WeatherError> {
-        let done = self.order(&Request::Change(settings));
+        let done = self.ask(&Request::Change(settings));
         done.map(|_| ()).map_err(WeatherError::Gone)
     }
 
-    /// Tells it to do something; its port.
-    fn order(&self, request: &Request) -> io::Result<u16> {
-        match self.ask(request)? {
-            Reply::Done { port } => Ok(port),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    fn ask(&self, request: &Request) -> io::Result<Reply> {
+    /// Tells it to do something; how it stands then.
+    fn ask(&self, request: &Request) -> io::Result<Standing> {
         let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
@@ -141,12 +125,8 @@ impl WeatherServer {
         if pipes.replies.read_line(&mut reply)? == 0 {
             return Err(io::Error::other("its process is not there any more"));
         }
-        Ok(serde_json::from_str(&reply)?)
+        serde_json::from_str::<Reply>(&reply)?.map_err(io::Error::other)
     }
-}
-
-fn unexpected(reply: &Reply) -> io::Error {
-    io::Error::other(format!("an unexpected reply: {reply:?}"))
 }
 
 impl fmt::Debug for WeatherServer {

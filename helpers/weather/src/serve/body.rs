@@ -54,32 +54,14 @@ impl Answer {
     /// - huge: 100 MB, and no word about it beforehand.
     pub fn new(fault: Option<Fault>, bytes: Bytes, visit: Visit) -> Answer {
         let half = bytes.slice(..bytes.len() / 2);
-        let whole = Answer {
-            fault,
-            _visit: Some(visit),
-            ..Answer::whole(bytes)
-        };
+        let whole = Answer { fault, _visit: Some(visit), ..Answer::whole(bytes) };
         match fault {
-            Some(Fault::Cut) => Answer {
-                rest: half,
-                pause: Box::pin(sleep(BEFORE_THE_CUT)),
-                ..whole
-            },
-            Some(Fault::Truncated) => Answer {
-                length: Some(half.len()),
-                rest: half,
-                ..whole
-            },
-            Some(Fault::Drip) => Answer {
-                length: None,
-                ..whole
-            },
-            Some(Fault::Huge) => Answer {
-                length: None,
-                rest: Bytes::new(),
-                blanks: HUGE,
-                ..whole
-            },
+            Some(Fault::Cut) => {
+                Answer { rest: half, pause: Box::pin(sleep(BEFORE_THE_CUT)), ..whole }
+            }
+            Some(Fault::Truncated) => Answer { length: Some(half.len()), rest: half, ..whole },
+            Some(Fault::Drip) => Answer { length: None, ..whole },
+            Some(Fault::Huge) => Answer { length: None, rest: Bytes::new(), blanks: HUGE, ..whole },
             _ => whole,
         }
     }
@@ -101,11 +83,7 @@ impl Body for Answer {
             Some(Fault::Drip) => {
                 ready!(self.pause.as_mut().poll(context));
                 self.pause = Box::pin(sleep(DRIP));
-                if self.rest.is_empty() {
-                    Bytes::from_static(b" ")
-                } else {
-                    self.rest.split_to(1)
-                }
+                if self.rest.is_empty() { Bytes::from_static(b" ") } else { self.rest.split_to(1) }
             }
             Some(Fault::Huge) => {
                 let count = BLANKS.len().min(self.blanks);

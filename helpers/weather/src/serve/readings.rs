@@ -124,10 +124,7 @@ fn add_readings(
             let comma = if index > 0 { "," } else { "" };
             let tenths = weather.tenths(index, minute);
             let (whole, tenth) = (tenths / 10, tenths % 10);
-            let _ = write!(
-                json,
-                r#"{comma}{{"{station}":"{id}","value":{whole}.{tenth}}}"#
-            );
+            let _ = write!(json, r#"{comma}{{"{station}":"{id}","value":{whole}.{tenth}}}"#);
         }
         json.push_str("]}");
     }
@@ -217,13 +214,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_and_date_give_the_same_bytes() {
-        assert_eq!(
-            version_1(1, 60, "2020-09-06"),
-            version_1(1, 60, "2020-09-06")
-        );
-        assert_ne!(
-            version_1(1, 60, "2020-09-06"),
-            version_1(2, 60, "2020-09-06")
-        );
+        assert_eq!(version_1(1, 60, "2020-09-06"), version_1(1, 60, "2020-09-06"));
+        assert_ne!(version_1(1, 60, "2020-09-06"), version_1(2, 60, "2020-09-06"));
     }
 }

@@ -36,11 +36,7 @@ impl Asked {
             Some(token) => token.strip_prefix("page-")?.parse().ok()?,
             None => 0,
         };
-        Some(Asked {
-            version,
-            date: date.to_owned(),
-            page,
-        })
+        Some(Asked { version, date: date.to_owned(), page })
     }
 }
 
@@ -93,9 +89,7 @@ impl Server {
             bodies: HashMap::new(),
             cached: 0,
         };
-        Server {
-            state: Mutex::new(state),
-        }
+        Server { state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -355,20 +349,11 @@ mod tests {
     #[test]
     fn what_happens_does_not_depend_on_the_order() {
         let settings = ServerSettings {
-            latency: Latency::HeavyTail {
-                median_ms: 50,
-                p99_ms: 1000,
-            },
-            faults: Faults {
-                error: 0.3,
-                cut: 0.2,
-                ..Faults::default()
-            },
+            latency: Latency::HeavyTail { median_ms: 50, p99_ms: 1000 },
+            faults: Faults { error: 0.3, cut: 0.2, ..Faults::default() },
             ..ServerSettings::default()
         };
-        let days: Vec<Asked> = (1..=28)
-            .map(|d| asked(&format!("2020-02-{d:02}")))
-            .collect();
+        let days: Vec<Asked> = (1..=28).map(|d| asked(&format!("2020-02-{d:02}"))).collect();
         let run = |order: Vec<&Asked>| {
             let server = Server::new(settings.clone());
             let mut plans: Vec<_> = order
@@ -387,10 +372,7 @@ mod tests {
 
     #[test]
     fn a_window_holds_so_many_calls() {
-        let limit = CallLimit {
-            calls: 2,
-            window_ms: 1000,
-        };
+        let limit = CallLimit { calls: 2, window_ms: 1000 };
         let server = Server::new(ServerSettings::default());
         let mut state = server.state();
         let start = Instant::now();
@@ -405,24 +387,12 @@ mod tests {
 
     #[test]
     fn latencies_have_the_median_and_tail_that_were_asked_for() {
-        let latency = Latency::HeavyTail {
-            median_ms: 100,
-            p99_ms: 1000,
-        };
-        let mut all: Vec<Duration> = (0..10_000)
-            .map(|n| latency.draw(chance(1, &[n, 1]), chance(1, &[n, 2])))
-            .collect();
+        let latency = Latency::HeavyTail { median_ms: 100, p99_ms: 1000 };
+        let mut all: Vec<Duration> =
+            (0..10_000).map(|n| latency.draw(chance(1, &[n, 1]), chance(1, &[n, 2]))).collect();
         all.sort();
-        assert!(
-            (90..110).contains(&all[5000].as_millis()),
-            "{:?}",
-            all[5000]
-        );
-        assert!(
-            (800..1250).contains(&all[9900].as_millis()),
-            "{:?}",
-            all[9900]
-        );
+        assert!((90..110).contains(&all[5000].as_millis()), "{:?}", all[5000]);
+        assert!((800..1250).contains(&all[9900].as_millis()), "{:?}", all[9900]);
     }
 
     #[test]

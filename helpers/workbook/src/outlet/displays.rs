@@ -57,10 +57,7 @@ fn html(display: &[(String, String)]) -> String {
         return format!("<div>{html}</div>");
     }
     if let Some(picture) = of_kind(display, "image/svg+xml") {
-        return format!(
-            "<div><img src=\"data:image/svg+xml,{}\"></div>",
-            percent(picture)
-        );
+        return format!("<div><img src=\"data:image/svg+xml,{}\"></div>", percent(picture));
     }
     let picture = display.iter().find(|(kind, _)| kind.starts_with("image/"));
     if let Some((kind, encoded)) = picture {
@@ -81,9 +78,7 @@ fn text(display: &[(String, String)]) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Text as a part of an address.

@@ -54,9 +54,7 @@ pub fn find(line: &str) -> Option<(&str, Word<'_>)> {
         };
         Some((at, found))
     });
-    let begun = line
-        .find(BEGIN)
-        .map(|at| (at, Word::Begin(line[at + BEGIN.len()..].trim())));
+    let begun = line.find(BEGIN).map(|at| (at, Word::Begin(line[at + BEGIN.len()..].trim())));
     let others = OTHERS.into_iter().filter_map(|word| {
         let at = line.find(word)?;
         Some((at, Word::Other(&line[at..])))
@@ -74,16 +72,8 @@ mod tests {
         for (line, before, word) in [
             ("EVCXR_EXECUTION_COMPLETE", "", Word::Done),
             ("50 %EVCXR_EXECUTION_COMPLETE", "50 %", Word::Done),
-            (
-                "progressEVCXR_ERROR_OCCURRED",
-                "progress",
-                Word::Failed("EVCXR_ERROR_OCCURRED"),
-            ),
-            (
-                "ü EVCXR_BEGIN_CONTENT text/html",
-                "ü ",
-                Word::Begin("text/html"),
-            ),
+            ("progressEVCXR_ERROR_OCCURRED", "progress", Word::Failed("EVCXR_ERROR_OCCURRED")),
+            ("ü EVCXR_BEGIN_CONTENT text/html", "ü ", Word::Begin("text/html")),
             (
                 "xEVCXR_VARIABLE_CHANGED_TYPE:kept",
                 "x",

@@ -119,6 +119,19 @@ class Lab:
             index,
         )
 
+    def open_numbers(self, index):
+        """Opens the table below a cell's figure and returns whether it is open, and its text."""
+        return self.ask(
+            """
+            const details = notebook.widgets[argument].node.querySelector('.jp-OutputArea details');
+            if (!details) return null;
+            details.querySelector('summary').click();
+            const text = details.querySelector('pre').textContent;
+            return { open: details.open, high: details.querySelector('pre').clientHeight, text };
+            """,
+            index,
+        )
+
     def figures(self):
         """The cells that hold a figure."""
         return self.ask(
@@ -233,6 +246,10 @@ def see_saved_figures(lab):
     for index in figures:
         size = lab.show_figure(index)
         assert size["source"].startswith("data:image/"), size
+    tables = [found for found in map(lab.open_numbers, figures) if found]
+    assert tables, "no figure has its numbers below it"
+    for table in tables:
+        assert table["open"] and table["high"] > 20 and "\n" in table["text"], table
     lab.screenshot("light-untrusted-figure")
     done(f"{len(figures)} figure(s) show although the notebook is not trusted")
 

@@ -69,11 +69,7 @@ impl Lab {
                 }
             }
         });
-        let mut lab = Lab {
-            process,
-            home,
-            address: String::new(),
-        };
+        let mut lab = Lab { process, home, address: String::new() };
         lab.address = receive
             .recv_timeout(Duration::from_secs(300))
             .unwrap_or_else(|_| panic!("no address was printed; {}", lab.errors()));
@@ -171,11 +167,7 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
     }
     let said = text_of(&output);
     println!("{said}");
-    assert!(
-        output.status.success(),
-        "{said}\nJupyterLab said: {}",
-        lab.errors()
-    );
+    assert!(output.status.success(), "{said}\nJupyterLab said: {}", lab.errors());
     assert!(unchanged, "the test changed the chapter's file");
 
     // Its kernel is running; Ctrl-C ends that too.
@@ -186,11 +178,7 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
         "Ctrl-C did not end it: {:?}",
         lab.alive()
     );
-    assert!(
-        wait_for(60, || lab.alive().is_empty()),
-        "left behind: {:?}",
-        lab.alive()
-    );
+    assert!(wait_for(60, || lab.alive().is_empty()), "left behind: {:?}", lab.alive());
     assert!(!lab.errors().contains("Traceback"), "{}", lab.errors());
 }
 
@@ -207,11 +195,7 @@ fn jupyterlab_does_not_outlive_the_command() {
         assert!(send(signal, lab.process.id() as i32));
         let ended = wait_for(60, || lab.process.try_wait().unwrap().is_some());
         assert!(ended, "{name} did not end it");
-        assert!(
-            wait_for(60, || lab.alive().is_empty()),
-            "{name} left behind: {:?}",
-            lab.alive()
-        );
+        assert!(wait_for(60, || lab.alive().is_empty()), "{name} left behind: {:?}", lab.alive());
     }
 }
 
@@ -272,14 +256,8 @@ pub fn python_with_playwright() -> Result<PathBuf, String> {
 fn expect_token(port: u16) {
     let ask = |path: &str| {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n"
-        )
-        .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()

@@ -17,10 +17,7 @@ fn made() -> Vec<(PathBuf, SystemTime)> {
         collect(&root().join(folder), &mut found);
     }
     let seed = places().seed.clone();
-    found.push((
-        seed.clone(),
-        fs::metadata(&seed).unwrap().modified().unwrap(),
-    ));
+    found.push((seed.clone(), fs::metadata(&seed).unwrap().modified().unwrap()));
     found.sort();
     found
 }
@@ -96,11 +93,7 @@ fn a_program_beside_a_notebook_is_not_ended_by_what_nobody_reads() {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = workbook();
     command.arg("weather-server").stdin(Stdio::piped());
-    let mut child = command
-        .stdout(writer)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
     drop((command, reader));
     // Each line is answered, which nobody reads; then its input ends.
     let _ = child.stdin.take().unwrap().write_all(b"{}\n");
@@ -136,10 +129,7 @@ fn another_kernel_of_that_name_does_not_start() {
 
 /// What a server answers to a GET, headers and all.
 fn get(url: &str) -> String {
-    let (host, path) = url
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split_once('/'))
-        .unwrap();
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     write!(stream, "GET /{path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
     let mut answer = Vec::new();
@@ -168,9 +158,7 @@ fn jupyterlab_opens_chapter_00_whatever_the_readers_configuration_says() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(lab.stdout.take().unwrap()).lines();
-    let address = lines
-        .map_while(Result::ok)
-        .find(|line| line.trim_start().starts_with("http://"));
+    let address = lines.map_while(Result::ok).find(|line| line.trim_start().starts_with("http://"));
     let open = File::open(root().join("target/workbook/open.lock")).unwrap();
     let noticed = matches!(open.try_lock(), Err(TryLockError::WouldBlock));
     let tried = std::panic::catch_unwind(|| {
@@ -183,11 +171,7 @@ fn jupyterlab_opens_chapter_00_whatever_the_readers_configuration_says() {
         assert!(get(address).contains(" 200 "), "{}", get(address));
         let server = page.split("/lab/").next().unwrap();
         let file = format!("{server}/api/contents/00-start-here.ipynb?content=0");
-        assert!(
-            get(&file).contains(" 403 "),
-            "without the token: {}",
-            get(&file)
-        );
+        assert!(get(&file).contains(" 403 "), "without the token: {}", get(&file));
         let with_token = format!("{file}&token={token}");
         assert!(get(&with_token).contains(" 200 "), "{}", get(&with_token));
         let kernels = get(&format!("{server}/api/kernelspecs?token={token}"));
@@ -211,11 +195,7 @@ fn a_second_command_does_not_wait_for_the_clusters_build() {
     lock.lock_shared().unwrap();
     let output = workbook().arg("setup").output().unwrap();
     assert!(output.status.success(), "{}", text_of(&output));
-    assert!(
-        !text_of(&output).contains("waiting"),
-        "{}",
-        text_of(&output)
-    );
+    assert!(!text_of(&output).contains("waiting"), "{}", text_of(&output));
 }
 
 #[test]

@@ -39,20 +39,14 @@ pub fn places() -> &'static Places {
             Some(path) => PathBuf::from(path),
             None => panic!("`workbook where` names no {name}: {answer}"),
         };
-        Places {
-            seed: place("seed"),
-            kernels: place("kernels"),
-        }
+        Places { seed: place("seed"), kernels: place("kernels") }
     })
 }
 
 /// The command `cargo workbook`, on little data.
 pub fn workbook() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_workbook"));
-    command
-        .env("WORKBOOK_SIZE", "small")
-        .env_remove("WORKBOOK_KERNEL_FOLDER")
-        .stdin(Stdio::null());
+    command.env("WORKBOOK_SIZE", "small").env_remove("WORKBOOK_KERNEL_FOLDER").stdin(Stdio::null());
     command
 }
 
@@ -192,10 +186,7 @@ impl Notebook {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("{name}.ipynb"));
         fs::write(&path, notebook.to_string()).unwrap();
-        Notebook {
-            path,
-            _folder: folder,
-        }
+        Notebook { path, _folder: folder }
     }
 
     pub fn read(&self) -> Value {
@@ -270,16 +261,8 @@ pub fn run(notebook: &Notebook, arguments: &[&str]) -> Ran {
 pub fn run_with(mut command: Command, notebook: &Notebook, arguments: &[&str]) -> Ran {
     set_up();
     let _turn = turn();
-    let output = command
-        .arg("run")
-        .arg(&notebook.path)
-        .args(arguments)
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code(),
-        stdout: text_of(&output),
-    }
+    let output = command.arg("run").arg(&notebook.path).args(arguments).output().unwrap();
+    Ran { code: output.status.code(), stdout: text_of(&output) }
 }
 
 /// All notebooks that are published as chapters.
@@ -287,11 +270,8 @@ pub fn chapters() -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(root().join("notebooks")) else {
         return Vec::new();
     };
-    let mut chapters: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| is_chapter(path))
-        .collect();
+    let mut chapters: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| is_chapter(path)).collect();
     chapters.sort();
     chapters
 }
@@ -323,10 +303,7 @@ pub fn processes_with(setting: &str) -> Vec<String> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         // Zombies have an empty environment here, so they are not found.
         let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment
-            .split(|&b| b == 0)
-            .any(|line| line == setting.as_bytes())
-        {
+        if environment.split(|&b| b == 0).any(|line| line == setting.as_bytes()) {
             let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
             found.push(format!("{}: {command}", name_of(&entry.path())));

@@ -28,11 +28,7 @@ const PROCESS_ENDED: &str = "The process of the cells has ended";
 const ENDINGS: &[Ending] = &[
     // Lines.
     ("print!(\"open line\");", &["open line"], Kept),
-    (
-        "print!(\"before a value \");\n6",
-        &["before a value ", "6"],
-        Kept,
-    ),
+    ("print!(\"before a value \");\n6", &["before a value ", "6"], Kept),
     (
         "print!(\"before a display \");\nhelpers::figures::display::show(\"<b>bold</b>\", \"bold\");",
         &["before a display ", "<b>bold</b>", "bold"],
@@ -43,11 +39,7 @@ const ENDINGS: &[Ending] = &[
         &["<i>one</i>", "<i>two</i>", "<pre>3</pre>"],
         Kept,
     ),
-    (
-        "println!(\"EVCXR_BEGIN_CONTENT text/plain\\nno end\");",
-        &["no end"],
-        Kept,
-    ),
+    ("println!(\"EVCXR_BEGIN_CONTENT text/plain\\nno end\");", &["no end"], Kept),
     (
         "use std::io::Write;\nstd::io::stdout().write_all(b\"not UTF-8: \\xff.\\n\").unwrap();",
         &["not UTF-8: \u{fffd}."],
@@ -59,11 +51,7 @@ const ENDINGS: &[Ending] = &[
         &["of a program"],
         Kept,
     ),
-    (
-        "println!();\nprintln!(\"after an empty line\");",
-        &["\nafter an empty line\n"],
-        Kept,
-    ),
+    ("println!();\nprintln!(\"after an empty line\");", &["\nafter an empty line\n"], Kept),
     // Early ends.
     (
         "print!(\"progress\");\nlet early: u32 = \"q\".parse()?;",
@@ -97,42 +85,22 @@ const ENDINGS: &[Ending] = &[
         Kept,
     ),
     // Processes.
-    (
-        "print!(\"before an abort\");\nstd::process::abort();",
-        &[PROCESS_ENDED],
-        Gone,
-    ),
-    (
-        "println!(\"leaving\");\nstd::process::exit(3);",
-        &["leaving", PROCESS_ENDED],
-        Gone,
-    ),
+    ("print!(\"before an abort\");\nstd::process::abort();", &[PROCESS_ENDED], Gone),
+    ("println!(\"leaving\");\nstd::process::exit(3);", &["leaving", PROCESS_ENDED], Gone),
     ("std::process::exit(0);", &[PROCESS_ENDED], Gone),
     (
         "fn deeper(n: u64) -> u64 { if n == 0 { 0 } else { std::hint::black_box(deeper(std::hint::black_box(n + 1))) + 1 } }\ndeeper(1)",
         &[PROCESS_ENDED, "calls itself without end"],
         Gone,
     ),
-    (
-        "unsafe { std::ptr::null_mut::<u8>().write_volatile(1) };",
-        &[PROCESS_ENDED],
-        Gone,
-    ),
-    (
-        "std::thread::spawn(|| std::process::abort()).join().unwrap();",
-        &[PROCESS_ENDED],
-        Gone,
-    ),
+    ("unsafe { std::ptr::null_mut::<u8>().write_volatile(1) };", &[PROCESS_ENDED], Gone),
+    ("std::thread::spawn(|| std::process::abort()).join().unwrap();", &[PROCESS_ENDED], Gone),
     (
         "struct Twice;\nimpl Drop for Twice { fn drop(&mut self) { panic!(\"again\") } }\nlet twice = Twice;\npanic!(\"once\");",
         &["once", PROCESS_ENDED],
         Gone,
     ),
-    (
-        "let much: Vec<u8> = Vec::with_capacity(isize::MAX as usize);",
-        &[PROCESS_ENDED],
-        Gone,
-    ),
+    ("let much: Vec<u8> = Vec::with_capacity(isize::MAX as usize);", &[PROCESS_ENDED], Gone),
     (
         "std::process::Command::new(\"sh\").args([\"-c\", \"sleep 300 & kill -9 $PPID\"]).status()?;",
         &[PROCESS_ENDED],
@@ -147,10 +115,7 @@ const ENDINGS: &[Ending] = &[
 
 /// Each cell with the words that it must show, for the test in the browser.
 pub fn as_json() -> Value {
-    ENDINGS
-        .iter()
-        .map(|(source, words, _)| serde_json::json!([source, words]))
-        .collect()
+    ENDINGS.iter().map(|(source, words, _)| serde_json::json!([source, words])).collect()
 }
 
 #[test]
@@ -200,12 +165,7 @@ fn however_a_cell_ends_its_words_are_its_own_and_the_next_one_works() {
             faults.push(format!("{source}\n  shows the kernel's words:\n{said}"));
         }
     }
-    assert!(
-        faults.is_empty(),
-        "{}\n\n{}",
-        faults.join("\n\n"),
-        ran.stdout
-    );
+    assert!(faults.is_empty(), "{}\n\n{}", faults.join("\n\n"), ran.stdout);
 }
 
 /// All that a reader sees below a cell.

@@ -39,10 +39,7 @@ fn parse(text: &str) -> WrongAnswers {
     let mut exercise = String::new();
     for line in text.lines() {
         if let Some(because) = line.strip_prefix("### ") {
-            let wrong = Wrong {
-                because: because.trim().to_owned(),
-                code: String::new(),
-            };
+            let wrong = Wrong { because: because.trim().to_owned(), code: String::new() };
             answers.entry(exercise.clone()).or_default().push(wrong);
         } else if let Some(id) = line.strip_prefix("## ") {
             exercise = id.trim().to_owned();
@@ -120,11 +117,8 @@ fn with_wrong_answers(
 
 /// Runs the copy and says what is wrong with the checks.
 fn faults_of(name: &str, cells: &[Value], answers: &WrongAnswers) -> Vec<String> {
-    let ids: Vec<String> = cells
-        .iter()
-        .filter(|cell| tagged(cell, "exercise"))
-        .map(exercise_of)
-        .collect();
+    let ids: Vec<String> =
+        cells.iter().filter(|cell| tagged(cell, "exercise")).map(exercise_of).collect();
     let mut faults = Vec::new();
     for id in &ids {
         let count = answers.get(id).map_or(0, Vec::len);
@@ -207,19 +201,13 @@ fn wrong_answers_are_read_with_their_reasons() {
 fn a_check_that_accepts_a_wrong_answer_is_found_out() {
     let exercise = |id: &str, check: &str, right: &str| {
         [
-            code(&format!("fn {id}(n: u32) -> u32 {{ todo!() }}"))
-                .tag("exercise")
+            code(&format!("fn {id}(n: u32) -> u32 {{ todo!() }}")).tag("exercise").exercise(id),
+            code(&format!("fn check_{id}() -> bool {{ {check} }}\ncheck_{id}();"))
+                .tag("check")
                 .exercise(id),
-            code(&format!(
-                "fn check_{id}() -> bool {{ {check} }}\ncheck_{id}();"
-            ))
-            .tag("check")
-            .exercise(id),
-            code(&format!(
-                "fn {id}(n: u32) -> u32 {{ {right} }}\ncheck_{id}();"
-            ))
-            .tag("solution")
-            .exercise(id),
+            code(&format!("fn {id}(n: u32) -> u32 {{ {right} }}\ncheck_{id}();"))
+                .tag("solution")
+                .exercise(id),
         ]
     };
     let good = exercise(
@@ -232,12 +220,8 @@ fn a_check_that_accepts_a_wrong_answer_is_found_out() {
         "check(\"half\", || match half(2) { 1 | 2 => Ok(\"yes\".into()), n => Err(format!(\"{n}\")) })",
         "n + 40",
     );
-    let cells: Vec<Value> = [code(SETUP)]
-        .into_iter()
-        .chain(good)
-        .chain(bad)
-        .map(Cell::into_value)
-        .collect();
+    let cells: Vec<Value> =
+        [code(SETUP)].into_iter().chain(good).chain(bad).map(Cell::into_value).collect();
     let answers = parse(
         "## double\n### wrong because of one less\nfn double(n: u32) -> u32 { n + n - 1 }\n\
          ### wrong because it panics\nfn double(n: u32) -> u32 { panic!(\"no\") }\n\

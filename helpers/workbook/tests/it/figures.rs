@@ -48,10 +48,8 @@ fn labels_of_figures_neither_overlap_nor_leave_the_picture() {
     let said = String::from_utf8_lossy(&output.stdout);
     let is_meant = |line: &&str| line.starts_with("wrong\t");
     let (meant, faults): (Vec<&str>, Vec<&str>) = said.lines().partition(is_meant);
-    let expected = [
-        "wrong\toverlap\tone label\tanother",
-        "wrong\tleaves the picture\thalf outside",
-    ];
+    let expected =
+        ["wrong\toverlap\tone label\tanother", "wrong\tleaves the picture\thalf outside"];
     assert_eq!(meant, expected, "the browser does not see what is wrong");
     let all = faults.join("\n");
     let place = gallery.display();
@@ -61,15 +59,7 @@ fn labels_of_figures_neither_overlap_nor_leave_the_picture() {
 /// Runs the gallery of the crate `figures`.
 fn draw(folder: &Path) {
     let ran = cargo()
-        .args([
-            "run",
-            "--quiet",
-            "--package",
-            "figures",
-            "--example",
-            "gallery",
-            "--",
-        ])
+        .args(["run", "--quiet", "--package", "figures", "--example", "gallery", "--"])
         .arg(folder)
         .stdin(Stdio::null())
         .output()

@@ -6,7 +6,6 @@ use crate::common::{
 };
 use serde_json::Value;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -22,9 +21,7 @@ struct Facts {
 
 impl Facts {
     fn new() -> Self {
-        Facts {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Facts { folder: tempfile::tempdir().unwrap() }
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -234,10 +231,7 @@ fn compare(seed: &str, ours: &[&str]) {
             code("let warm = (0..100u64).into_par_iter().sum::<u64>();"),
             code("tokio::task::yield_now().await;"),
             code(check),
-            code(&format!(
-                "compare({:?}, &{ours:?});",
-                seed.to_string_lossy()
-            )),
+            code(&format!("compare({:?}, &{ours:?});", seed.to_string_lossy())),
         ],
     );
     run(&notebook, &[]).expect_success();
@@ -258,10 +252,7 @@ fn the_first_slip_of_the_pen_costs_no_more_than_a_good_cell() {
     let better = |cell: &str, tag: &str| seconds(cell, tag).min(seconds(cell, tag));
     let good = better("let start = Instant::now();", "allow-stderr");
     let slip = better("let start = Instnat::now();", "raises-exception");
-    assert!(
-        slip <= 2.0 * good,
-        "a slip takes {slip} s, a good cell {good} s"
-    );
+    assert!(slip <= 2.0 * good, "a slip takes {slip} s, a good cell {good} s");
 }
 
 /// The crate that readers try first, with the features that its own documentation gives for
@@ -319,18 +310,13 @@ fn a_kernel_whose_ports_were_taken_is_started_again() {
         "kernels": crate::common::places().kernels,
         "last_words": "",
     });
-    let mut run = Command::new(root().join(".venv/bin/python"))
+    let output = Command::new(root().join(".venv/bin/python"))
         .arg(root().join("helpers/workbook/src/run.py"))
+        .arg(request.to_string())
         .env("JUPYTER_PATH", folder.path())
         .env("JUPYTER_PREFER_ENV_PATH", "0")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
+        .output()
         .unwrap();
-    let mut input = run.stdin.take().unwrap();
-    input.write_all(request.to_string().as_bytes()).unwrap();
-    drop(input);
-    let output = run.wait_with_output().unwrap();
     let said = text_of(&output);
     assert!(marker.exists(), "{said}");
     assert!(output.status.success(), "{said}");
@@ -370,20 +356,17 @@ fn a_bare_shell_is_enough() {
 #[test]
 fn a_shell_full_of_build_settings_changes_nothing() {
     let mut full = workbook();
-    full.env(
-        "LD_LIBRARY_PATH",
-        crate::common::root().join("target/debug/deps"),
-    )
-    .env("RUSTFLAGS", "--cfg nonsense -C opt-level=0")
-    .env("CARGO_TARGET_DIR", "/nonexistent/target")
-    .env("CARGO_BUILD_TARGET", "nonsense")
-    .env("CARGO_INCREMENTAL", "0")
-    .env("RUST_LOG", "trace")
-    .env("EVCXR_TMPDIR", "/nonexistent/tmp")
-    .env("PYTHONPATH", "/nonexistent/python")
-    // Nobody answers there, and a proxy could not reach this machine's own servers anyway.
-    .env("http_proxy", "http://127.0.0.1:9")
-    .env("HTTP_PROXY", "http://127.0.0.1:9");
+    full.env("LD_LIBRARY_PATH", crate::common::root().join("target/debug/deps"))
+        .env("RUSTFLAGS", "--cfg nonsense -C opt-level=0")
+        .env("CARGO_TARGET_DIR", "/nonexistent/target")
+        .env("CARGO_BUILD_TARGET", "nonsense")
+        .env("CARGO_INCREMENTAL", "0")
+        .env("RUST_LOG", "trace")
+        .env("EVCXR_TMPDIR", "/nonexistent/tmp")
+        .env("PYTHONPATH", "/nonexistent/python")
+        // Nobody answers there, and a proxy could not reach this machine's own servers anyway.
+        .env("http_proxy", "http://127.0.0.1:9")
+        .env("HTTP_PROXY", "http://127.0.0.1:9");
     run_with(full, &surroundings(), &[]).expect_success();
 }
 
@@ -471,11 +454,7 @@ fn a_process_pool_runs_the_edited_function() {
                 "let pool = helpers::pool::ProcessPool::new(2).unwrap();\nlet before = pool.pids();",
             ),
             code(tenfold),
-            code(
-                &tenfold
-                    .replace("* 10", "+ 7")
-                    .replace("[10, 20, 30]", "[8, 9, 10]"),
-            ),
+            code(&tenfold.replace("* 10", "+ 7").replace("[10, 20, 30]", "[8, 9, 10]")),
             // Back to code that the workers have seen before, and to a closure.
             code(tenfold),
             code("assert_eq!(pool.try_map(|n: u64| work(n) + 1, 1..4).unwrap(), [11, 21, 31]);"),
@@ -546,10 +525,7 @@ for worker in fs::read_dir({folder:?}).unwrap().flatten() {{
         assert!(send(libc::SIGKILL, victim.parse().unwrap()));
         let output = run.wait_with_output().unwrap();
         assert!(!output.status.success());
-        let ran = Ran {
-            code: output.status.code(),
-            stdout: text_of(&output),
-        };
+        let ran = Ran { code: output.status.code(), stdout: text_of(&output) };
         if !the_kernel_itself {
             assert!(ran.state(4).contains("the process ended"), "{}", ran.stdout);
             assert!(ran.state(5).ends_with('✓'), "{}", ran.stdout);

@@ -10,11 +10,7 @@ fn the_list_names_each_reason_once() {
         what: what.to_owned(),
         why: why.to_owned(),
     };
-    let said = told(&[
-        note("one", "no mill"),
-        note("two", "no oven"),
-        note("three", "no mill"),
-    ]);
+    let said = told(&[note("one", "no mill"), note("two", "no oven"), note("three", "no mill")]);
     let expected = "\n  no mill\n    – one\n    – three\n  no oven\n    – two\nWith ";
     assert!(said.contains(expected), "{said}");
     assert!(said.starts_with("\nNOT TESTED"), "{said}");
@@ -48,15 +44,8 @@ fn nothing_may_be_left_out_where_all_is_asked_for() {
             .unwrap();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        assert_eq!(
-            output.status.success(),
-            passes,
-            "WORKBOOK_TEST={asked}: {said}"
-        );
+        assert_eq!(output.status.success(), passes, "WORKBOOK_TEST={asked}: {said}");
         // Also from a test that passes.
-        assert!(
-            said.contains("NOT TESTED: the mill: there is no mill"),
-            "{said}"
-        );
+        assert!(said.contains("NOT TESTED: the mill: there is no mill"), "{said}");
     }
 }

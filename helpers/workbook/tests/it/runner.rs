@@ -15,28 +15,19 @@ fn each_broken_cell_is_found_with_its_cause() {
             code("let missing = std::fs::read_to_string(\"no-such-file\")?;"),
             "No such file or directory",
         ),
-        (
-            code("let number: u32 = \"text\";"),
-            "✗ does not compile: mismatched types",
-        ),
+        (code("let number: u32 = \"text\";"), "✗ does not compile: mismatched types"),
         (
             code("let _ = std::thread::spawn(|| panic!(\"in a thread\")).join();"),
             "✗ panicked: in a thread",
         ),
-        (
-            code("eprintln!(\"a complaint\");"),
-            "✗ ended early or wrote to stderr: a complaint",
-        ),
+        (code("eprintln!(\"a complaint\");"), "✗ ended early or wrote to stderr: a complaint"),
         (code("eprintln!(\"allowed\");").tag("allow-stderr"), FINE),
         (
             code("let fine = 1;").tag("raises-exception"),
             "✗ is tagged raises-exception and did not fail",
         ),
         (code("panic!(\"meant\");").tag("raises-exception"), FINE),
-        (
-            code("let number: u32 = \"text\";").tag("raises-exception"),
-            FINE,
-        ),
+        (code("let number: u32 = \"text\";").tag("raises-exception"), FINE),
         (
             code("println!(\"no figure today\");").published(figure()),
             "✗ gave no figure, and the saved notebook has one here",
@@ -45,18 +36,12 @@ fn each_broken_cell_is_found_with_its_cause() {
             code("let silent = 1;").published(printed("it used to say something")),
             "✗ gave no output, and the saved notebook has one here",
         ),
-        (
-            code("println!(\"other words\");").published(printed("some words")),
-            FINE,
-        ),
+        (code("println!(\"other words\");").published(printed("some words")), FINE),
         (code("std::process::abort();"), "✗ the process ended:"),
         // From here on each cell meets a fresh process.
         (code("std::process::exit(0);"), "✗ the process ended:"),
         (code("std::process::exit(3);"), "✗ the process ended:"),
-        (
-            code("unsafe { (8 as *mut u8).write_volatile(1) };"),
-            "✗ the process ended:",
-        ),
+        (code("unsafe { (8 as *mut u8).write_volatile(1) };"), "✗ the process ended:"),
         (code("let alive = 6 * 7;"), FINE),
         (
             code(
@@ -80,12 +65,7 @@ fn each_broken_cell_is_found_with_its_cause() {
             FINE => line.ends_with(FINE),
             cause => line.contains(cause),
         };
-        assert!(
-            right,
-            "cell {}: expected “{state}”, got “{line}” in\n{}",
-            index + 1,
-            ran.stdout
-        );
+        assert!(right, "cell {}: expected “{state}”, got “{line}” in\n{}", index + 1, ran.stdout);
     }
     // The list at the end names each of them again, and nothing else.
     let broken = states.iter().filter(|&&state| state != FINE).count();
@@ -147,10 +127,7 @@ fn a_cell_that_hangs_ends_the_run_at_its_time_limit() {
     );
     let ran = run(&notebook, &["--timeout", "10"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stdout);
-    assert!(
-        ran.state(1)
-            .contains("✗ was still running when its time was up")
-    );
+    assert!(ran.state(1).contains("✗ was still running when its time was up"));
     assert!(ran.state(2).contains("not run"), "{}", ran.stdout);
     assert!(ran.state(3).contains("not run"), "{}", ran.stdout);
 }

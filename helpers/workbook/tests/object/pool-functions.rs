@@ -75,11 +75,7 @@ fn square(n: u64) -> u64 {
 
 /// A little work of different length for neighbours, so that results arrive out of order.
 fn slow_square(n: u64) -> u64 {
-    std::thread::sleep(Duration::from_micros(if n.is_multiple_of(3) {
-        3000
-    } else {
-        100
-    }));
+    std::thread::sleep(Duration::from_micros(if n.is_multiple_of(3) { 3000 } else { 100 }));
     n * n
 }
 
@@ -105,6 +101,10 @@ fn order() {
     for (n, one) in (0..).zip(submitted) {
         assert_eq!(one.wait().unwrap(), n * n);
     }
+    // What has ended is not asked again, as it may have more, or block.
+    let mut asked = (0..5).map(Some).chain([None, Some(7)]);
+    let items = std::iter::from_fn(|| asked.next().expect("not asked after its end"));
+    assert_eq!(pool.map_unordered(slow_square, items).count(), 5);
     // A result is given once.
     let one = pool.submit(square, 3);
     assert_eq!(one.wait_for(Duration::from_secs(60)), Some(Ok(9)));
@@ -120,12 +120,7 @@ fn describe((word, numbers): (String, Vec<f64>)) -> (usize, Option<f64>, Vec<Str
 fn same_results_as_rayon() {
     use helpers::rayon::prelude::*;
     let items: Vec<(String, Vec<f64>)> = (0..200)
-        .map(|n| {
-            (
-                "kopi ".repeat(n % 7),
-                (0..n % 5).map(|i| i as f64 / 3.0).collect(),
-            )
-        })
+        .map(|n| ("kopi ".repeat(n % 7), (0..n % 5).map(|i| i as f64 / 3.0).collect()))
         .collect();
     let plain: Vec<_> = items.iter().cloned().map(describe).collect();
     let rayon: Vec<_> = items.par_iter().cloned().map(describe).collect();
@@ -157,10 +152,7 @@ fn many_items() {
     let pool = pool(2);
     let expected: Vec<u64> = (0..100_000).map(square).collect();
     assert_eq!(values(pool.map(square, 0..100_000)), expected);
-    assert_eq!(
-        values(pool.chunk_size(1000).map(square, 0..100_000)),
-        expected
-    );
+    assert_eq!(values(pool.chunk_size(1000).map(square, 0..100_000)), expected);
 }
 
 fn no_sevens(n: u32) -> u32 {
@@ -171,10 +163,7 @@ fn no_sevens(n: u32) -> u32 {
 fn panic_in_an_item() {
     let pool = pool(2);
     let before = pool.pids();
-    for results in [
-        pool.map(no_sevens, 1..20),
-        pool.chunk_size(6).map(no_sevens, 1..20),
-    ] {
+    for results in [pool.map(no_sevens, 1..20), pool.chunk_size(6).map(no_sevens, 1..20)] {
         for (index, result) in results.into_iter().enumerate() {
             let expected = match index + 1 {
                 7 | 17 => Err(format!("{} is a seven", index + 1)),
@@ -228,11 +217,7 @@ fn check_ends_badly(results: Vec<Result<u32, ItemError>>) {
 fn death_of_a_worker() {
     let pool = pool(2);
     check_ends_badly(pool.map(ends_badly, 0..40));
-    assert_eq!(
-        values(pool.map(square, 0..5)),
-        [0, 1, 4, 9, 16],
-        "the pool lives on"
-    );
+    assert_eq!(values(pool.map(square, 0..5)), [0, 1, 4, 9, 16], "the pool lives on");
     assert!(!pool.pids().is_empty());
 }
 
@@ -318,10 +303,7 @@ fn time_limit() {
     let limit = Duration::from_millis(300);
     for chunk_size in [1, 3] {
         let start = Instant::now();
-        let results = pool
-            .chunk_size(chunk_size)
-            .time_limit(limit)
-            .map(hangs_at_two, 0..20);
+        let results = pool.chunk_size(chunk_size).time_limit(limit).map(hangs_at_two, 0..20);
         for (index, result) in (0..).zip(results) {
             match index {
                 2 => assert_eq!(result.unwrap_err().cause, Cause::TimedOut(limit)),
@@ -361,10 +343,7 @@ fn cancelled() {
         _ => hangs_at_two(2),
     };
     let error = pool.try_map(first_fails, 0..10).unwrap_err();
-    assert_eq!(
-        (error.index, error.cause),
-        (0, Cause::Panicked("first".into()))
-    );
+    assert_eq!((error.index, error.cause), (0, Cause::Panicked("first".into())));
     assert_eq!(values(pool.map(square, 0..3)), [0, 1, 4]);
 }
 
@@ -414,10 +393,7 @@ fn printing() {
 }
 
 fn too_large() {
-    let pool = ProcessPool::builder(2)
-        .max_item_bytes(1000)
-        .build()
-        .unwrap();
+    let pool = ProcessPool::builder(2).max_item_bytes(1000).build().unwrap();
     let repeat = |(byte, times): (u8, usize)| vec![byte; times];
     let sizes = [10, 990, 2000, 30];
     let results = pool.map(repeat, sizes.map(|size| (1, size)));
@@ -429,9 +405,7 @@ fn too_large() {
     }
     for chunk_size in [1, 3] {
         let items = sizes.map(|size| vec![1u8; size]);
-        let results = pool
-            .chunk_size(chunk_size)
-            .map(|bytes: Vec<u8>| bytes.len(), items);
+        let results = pool.chunk_size(chunk_size).map(|bytes: Vec<u8>| bytes.len(), items);
         for (index, (size, result)) in sizes.into_iter().zip(results).enumerate() {
             match size {
                 2000 => {
@@ -493,29 +467,17 @@ fn large_results() {
     }
     let grown = peak_memory() - before;
     // 60 results have 540 MB.
-    assert!(
-        grown < 150_000_000,
-        "memory grew by {} MB",
-        grown / 1_000_000
-    );
+    assert!(grown < 150_000_000, "memory grew by {} MB", grown / 1_000_000);
     // Large items, there and back.
     let items = (0..6).map(|n| vec![n as f64; 1_000_000]);
     let echoed = values(pool.map(|numbers: Vec<f64>| numbers, items));
-    assert!(
-        echoed
-            .iter()
-            .enumerate()
-            .all(|(n, all)| all.len() == 1_000_000 && all[7] == n as f64)
-    );
+    assert!(echoed.iter().enumerate().all(|(n, all)| all.len() == 1_000_000 && all[7] == n as f64));
 }
 
 /// Of this process, in bytes.
 fn peak_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM"))
-        .unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
     let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kilobytes * 1024
 }
@@ -566,10 +528,7 @@ fn nothing_left() {
 }
 
 fn replaced_after_so_many() {
-    let pool = ProcessPool::builder(1)
-        .max_items_per_worker(10)
-        .build()
-        .unwrap();
+    let pool = ProcessPool::builder(1).max_items_per_worker(10).build().unwrap();
     let pids = values(pool.map(|_: u32| std::process::id(), 0..40));
     let different: HashSet<u32> = pids.iter().copied().collect();
     assert!((3..=4).contains(&different.len()), "{different:?}");
@@ -600,19 +559,9 @@ fn ended_by_its_death() {
 fn smoke() {
     let pool = pool(2);
     assert_eq!(values(pool.map(square, 0..20)).len(), 20);
-    assert_eq!(
-        values(
-            pool.chunk_size(5)
-                .map(describe, [("kaya".to_owned(), vec![1.0])])
-        )
-        .len(),
-        1
-    );
+    assert_eq!(values(pool.chunk_size(5).map(describe, [("kaya".to_owned(), vec![1.0])])).len(), 1);
     assert!(pool.map(no_sevens, [7])[0].is_err());
-    assert_eq!(
-        values(pool.map(|n: usize| vec![n; 50_000], [1, 2])).len(),
-        2
-    );
+    assert_eq!(values(pool.map(|n: usize| vec![n; 50_000], [1, 2])).len(), 2);
 }
 
 /// A function of a file of its own: what `POOL_OTHER` names.
@@ -682,11 +631,7 @@ fn another_object_is_replaced() {
     let long_there = pool(1);
     assert_eq!(values(long_there.map(function, [3])), [function(3)]);
     std::fs::rename(&new, &old).unwrap();
-    assert_eq!(
-        values(long_there.map(function, [3])),
-        [function(3)],
-        "it has the old one"
-    );
+    assert_eq!(values(long_there.map(function, [3])), [function(3)], "it has the old one");
     assert_not_started(pool(1).map(function, [3, 4]), "has been replaced since");
     assert_eq!(values(pool(1).map(square, [3])), [9], "others go on");
 }
@@ -708,10 +653,7 @@ fn own_object_is_deleted() {
     );
     std::thread::sleep(Duration::from_millis(150));
     std::fs::remove_file(path_in("POOL_OBJECT")).unwrap();
-    assert_not_started(
-        pool.map(square, [3, 4]),
-        "is no longer there; run its cell again",
-    );
+    assert_not_started(pool.map(square, [3, 4]), "is no longer there; run its cell again");
     assert_eq!(busy.wait(), Ok(7), "what runs goes on");
 }
 
@@ -730,10 +672,7 @@ fn program_is_replaced() {
     std::fs::rename(&program, &aside).unwrap();
     assert_eq!(values(pool.map(square, [3])), [9], "the worker lives");
     kill();
-    assert_not_started(
-        pool.map(square, [3]),
-        "`cargo workbook setup` builds this program",
-    );
+    assert_not_started(pool.map(square, [3]), "`cargo workbook setup` builds this program");
     std::fs::copy(path_in("POOL_REPLACEMENT"), &program).unwrap();
     assert_not_started(pool.map(square, [3]), "another version than this notebook");
     std::fs::rename(&aside, &program).unwrap();
@@ -765,10 +704,7 @@ fn cancelled_while_starting() {
     let start = Instant::now();
     never.cancel();
     assert_eq!(never.wait().unwrap_err().cause, Cause::Cancelled);
-    assert!(
-        next.wait_for(Duration::from_millis(100)).is_none(),
-        "nobody cancelled that one"
-    );
+    assert!(next.wait_for(Duration::from_millis(100)).is_none(), "nobody cancelled that one");
     drop(pool);
     assert_eq!(next.wait().unwrap_err().cause, Cause::Cancelled);
     assert!(start.elapsed() < FAR_LESS);
@@ -833,11 +769,7 @@ fn closed_socket() {
     std::thread::sleep(Duration::from_millis(200));
     let start = Instant::now();
     drop(pool);
-    assert!(
-        start.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert!(never.wait().is_err());
 }
 
@@ -870,18 +802,12 @@ fn megabytes_without_a_newline() {
         print!("{}", "~".repeat(n));
         n
     };
-    assert_eq!(
-        values(pool.map(prints, [3_000_000, 1_000_000])),
-        [3_000_000, 1_000_000]
-    );
+    assert_eq!(values(pool.map(prints, [3_000_000, 1_000_000])), [3_000_000, 1_000_000]);
 }
 
 fn too_many_files() {
     let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the calls only read or write `limit`.
     unsafe {
         assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
@@ -891,10 +817,7 @@ fn too_many_files() {
         limit.rlim_cur = before;
     }
     let error = ProcessPool::new(8).unwrap_err().to_string();
-    assert!(
-        error.contains("too many open files; take fewer workers"),
-        "{error}"
-    );
+    assert!(error.contains("too many open files; take fewer workers"), "{error}");
     // SAFETY: as above.
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
     assert_eq!(values(pool(2).map(square, 0..3)), [0, 1, 4]);

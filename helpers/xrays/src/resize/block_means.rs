@@ -177,10 +177,7 @@ fn parse_scan<'a>(
     }
     // Grey is the one with all pixels, or this is an odd file.
     let most = (parts[0].across, parts[0].down);
-    if parts
-        .iter()
-        .any(|part| part.across > most.0 || part.down > most.1)
-    {
+    if parts.iter().any(|part| part.across > most.0 || part.down > most.1) {
         return None;
     }
     Some(Image {
@@ -313,11 +310,7 @@ impl Codes {
         bits.skip(size);
         // Values that begin with a 0 are negative.
         let negative = value < 1 << (size - 1);
-        Some(if negative {
-            value - (1 << size) + 1
-        } else {
-            value
-        })
+        Some(if negative { value - (1 << size) + 1 } else { value })
     }
 
     /// Walks over a block's waves.
@@ -366,11 +359,7 @@ impl Step {
             _ if value == 0 => END,
             _ => (symbol >> 4) + 1,
         };
-        Step {
-            bits: length as u8 + value,
-            waves,
-            value,
-        }
+        Step { bits: length as u8 + value, waves, value }
     }
 }
 
@@ -396,12 +385,7 @@ struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Bits {
-            bytes,
-            at: 0,
-            buffer: 0,
-            count: 0,
-        }
+        Bits { bytes, at: 0, buffer: 0, count: 0 }
     }
 
     /// Makes sure of 32 bits, as far as there are any.
@@ -410,11 +394,7 @@ impl<'a> Bits<'a> {
         if self.count >= 32 {
             return;
         }
-        if let Some(next) = self
-            .bytes
-            .get(self.at..)
-            .and_then(|rest| rest.first_chunk())
-        {
+        if let Some(next) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             let word = u64::from_be_bytes(*next);
             // No byte is 0xff: none of the inverted ones is 0.
             let zeros = (!word).wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080;
@@ -525,10 +505,7 @@ mod tests {
                     let mean = means[(row * scaled.width + column) as usize];
                     let difference = f64::from(mean) - f64::from(sum) / 64.0;
                     // Levels beyond black and white are cut off before the sum, not in the mean.
-                    assert!(
-                        difference.abs() < 4.0,
-                        "{name} {column} {row}: {difference}"
-                    );
+                    assert!(difference.abs() < 4.0, "{name} {column} {row}: {difference}");
                 }
             }
         }
@@ -536,17 +513,10 @@ mod tests {
 
     #[test]
     fn other_kinds_are_left_to_the_decoders() {
-        for name in [
-            "gray-progressive.jpg",
-            "colour-progressive.jpg",
-            "rgb.jpg",
-            "cmyk.jpg",
-            "gray.png",
-        ] {
-            assert!(
-                decode_into(&sample(name), &mut Vec::new()).is_none(),
-                "{name}"
-            );
+        for name in
+            ["gray-progressive.jpg", "colour-progressive.jpg", "rgb.jpg", "cmyk.jpg", "gray.png"]
+        {
+            assert!(decode_into(&sample(name), &mut Vec::new()).is_none(), "{name}");
         }
     }
 

@@ -62,10 +62,7 @@ pub enum Reason {
 impl Reason {
     /// The error for this reason in the file at `path`.
     pub(crate) fn in_file(self, path: &Path) -> ResizeError {
-        ResizeError {
-            file: Some(path.to_owned()),
-            reason: self,
-        }
+        ResizeError { file: Some(path.to_owned()), reason: self }
     }
 }
 

@@ -62,9 +62,8 @@ fn gray_of_jpeg(
         .jpeg_set_out_colorspace(ColorSpace::Luma);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(damaged)?;
-    let (width, height) = decoder
-        .dimensions()
-        .ok_or_else(|| Reason::Damaged("no size".to_owned()))?;
+    let (width, height) =
+        decoder.dimensions().ok_or_else(|| Reason::Damaged("no size".to_owned()))?;
     let count = width * height;
     let straight = match decoder.input_colorspace() {
         Some(ColorSpace::YCbCr) => !by_colour,
@@ -154,9 +153,7 @@ fn levels<T: Copy>(samples: &[T], channels: usize, eight_bits: impl Fn(T) -> u8)
     let pixels = samples.chunks_exact(channels);
     match colours(channels) {
         1 => pixels.map(|pixel| eight_bits(pixel[0])).collect(),
-        _ => pixels
-            .map(|p| level(eight_bits(p[0]), eight_bits(p[1]), eight_bits(p[2])))
-            .collect(),
+        _ => pixels.map(|p| level(eight_bits(p[0]), eight_bits(p[1]), eight_bits(p[2]))).collect(),
     }
 }
 
@@ -186,11 +183,6 @@ mod tests {
     #[test]
     fn a_panic_becomes_a_reason_in_plain_words() {
         let outcome: Result<(), Reason> = contained(|| panic!("index out of range"));
-        assert_eq!(
-            outcome,
-            Err(Reason::Damaged(
-                "its compressed pixels make no sense".to_owned()
-            ))
-        );
+        assert_eq!(outcome, Err(Reason::Damaged("its compressed pixels make no sense".to_owned())));
     }
 }

@@ -191,12 +191,10 @@ fn check_sampling(shapes: &[(u8, u8)]) -> Result<(u8, u8), Reason> {
     let all: Vec<String> = shapes.iter().map(|(w, h)| format!("{w}×{h}")).collect();
     let why = format!("its channels are sampled {}", all.join(", "));
     let possible = |factor: u8| (1..=4).contains(&factor);
-    Err(
-        match shapes.iter().all(|&(w, h)| possible(w) && possible(h)) {
-            true => Reason::Rare(why),
-            false => Reason::Damaged(why),
-        },
-    )
+    Err(match shapes.iter().all(|&(w, h)| possible(w) && possible(h)) {
+        true => Reason::Rare(why),
+        false => Reason::Damaged(why),
+    })
 }
 
 /// The first chunk has everything.
@@ -273,10 +271,7 @@ mod tests {
     #[test]
     fn size_and_colour_of_a_jpeg() {
         let header = read_header(&jpeg_header(0xc0, 300, 400, 3)).unwrap();
-        assert_eq!(
-            (header.width, header.height, header.channels),
-            (400, 300, 3)
-        );
+        assert_eq!((header.width, header.height, header.channels), (400, 300, 3));
         assert!(!header.by_colour);
         let progressive = read_header(&jpeg_header(0xc2, 300, 400, 3)).unwrap();
         assert!(progressive.memory > header.memory);
@@ -288,10 +283,7 @@ mod tests {
         assert!(matches!(&giant, Reason::TooLarge(why) if why.contains("4295 megapixels")));
         let kept = check(&jpeg_header(0xc2, 9000, 9000, 4)).unwrap_err();
         assert!(matches!(&kept, Reason::TooLarge(why) if why.contains("MiB")));
-        assert_eq!(
-            check(&jpeg_header(0xc0, 9000, 9000, 1)),
-            Err(Reason::Truncated)
-        );
+        assert_eq!(check(&jpeg_header(0xc0, 9000, 9000, 1)), Err(Reason::Truncated));
         let flat = check(&jpeg_header(0xc0, 0, 9000, 1)).unwrap_err();
         assert!(matches!(&flat, Reason::Damaged(why) if why == "9000 × 0 pixels"));
     }

@@ -140,18 +140,9 @@ fn deep_png(brightest: u16) -> Vec<u8> {
 fn a_deep_png_with_unused_bits_is_not_silently_black() {
     let folder = tempfile::tempdir().unwrap();
     for (brightest, advice) in [
-        (
-            4095,
-            "levels of 12 bits in a 16-bit PNG); multiply its levels by 16 ",
-        ),
-        (
-            16_383,
-            "levels of 14 bits in a 16-bit PNG); multiply its levels by 4 ",
-        ),
-        (
-            1,
-            "levels of 1 bits in a 16-bit PNG); multiply its levels by 32768 ",
-        ),
+        (4095, "levels of 12 bits in a 16-bit PNG); multiply its levels by 16 "),
+        (16_383, "levels of 14 bits in a 16-bit PNG); multiply its levels by 4 "),
+        (1, "levels of 1 bits in a 16-bit PNG); multiply its levels by 32768 "),
     ] {
         let path = folder.path().join(format!("deep-{brightest}.png"));
         fs::write(&path, deep_png(brightest)).unwrap();
@@ -209,10 +200,7 @@ fn damage_is_told_in_plain_words() {
     let mut wrong = jpeg.clone();
     wrong[tables + 4..tables + 30].fill(0xff);
     let path = write("tables.jpg", &wrong);
-    assert_refused(
-        &path,
-        &["its compressed pixels make no sense", "replace it"],
-    );
+    assert_refused(&path, &["its compressed pixels make no sense", "replace it"]);
 
     let cut = write("cut.jpg", &jpeg[..jpeg.len() / 2]);
     assert_refused(&cut, &["ends too early; copy or download it again"]);
@@ -237,17 +225,11 @@ fn damage_is_told_in_plain_words() {
 fn what_may_not_be_read_says_so() {
     let denied = Reason::from(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
     let text = denied.in_file(Path::new("locked.jpg")).to_string();
-    assert!(
-        text.starts_with("locked.jpg: cannot be read (you may not read it"),
-        "{text}"
-    );
+    assert!(text.starts_with("locked.jpg: cannot be read (you may not read it"), "{text}");
     assert!(text.ends_with("change who may read it"), "{text}");
     let folder = tempfile::tempdir().unwrap();
     let text = resize(folder.path()).unwrap_err().to_string();
-    assert!(
-        text.ends_with("cannot be read (it is not a file); leave it out"),
-        "{text}"
-    );
+    assert!(text.ends_with("cannot be read (it is not a file); leave it out"), "{text}");
 }
 
 #[test]
@@ -260,13 +242,8 @@ fn the_lowest_quality_costs_a_few_levels() {
         let file = fs::File::create(&path).unwrap();
         let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(file, quality);
         whole.write_with_encoder(encoder).unwrap();
-        let difference = resize(&path)
-            .unwrap()
-            .difference(&resize_scaled(&path).unwrap());
-        assert!(
-            difference > 0.0 && difference <= limit,
-            "{quality}: {difference}"
-        );
+        let difference = resize(&path).unwrap().difference(&resize_scaled(&path).unwrap());
+        assert!(difference > 0.0 && difference <= limit, "{quality}: {difference}");
     }
 }
 
@@ -274,14 +251,8 @@ fn the_lowest_quality_costs_a_few_levels() {
 fn the_stages_make_the_whole() {
     let path = images().join("colour.jpg");
     let bytes = read(&path).unwrap();
-    assert_eq!(
-        shrink(&decode_gray(&bytes).unwrap()),
-        resize(&path).unwrap()
-    );
-    assert_eq!(
-        shrink_plain(&decode_plain(&bytes).unwrap()),
-        resize_plain(&path).unwrap()
-    );
+    assert_eq!(shrink(&decode_gray(&bytes).unwrap()), resize(&path).unwrap());
+    assert_eq!(shrink_plain(&decode_plain(&bytes).unwrap()), resize_plain(&path).unwrap());
 }
 
 #[test]
@@ -307,11 +278,7 @@ fn errors_name_the_file_and_say_what_to_do() {
     let cases: [(&str, &[u8], &str); 4] = [
         ("empty.jpg", b"", "is empty; copy or download it again"),
         ("text.jpg", b"hello", "is neither a JPEG nor a PNG"),
-        (
-            "cut.jpg",
-            &whole[..whole.len() - 100],
-            "ends too early; copy or download it again",
-        ),
+        ("cut.jpg", &whole[..whole.len() - 100], "ends too early; copy or download it again"),
         ("start.jpg", &whole[..3], "ends too early"),
     ];
     for (name, bytes, expected) in cases {

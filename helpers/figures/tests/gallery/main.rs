@@ -51,7 +51,7 @@ fn rows() -> Vec<(&'static str, Figure)> {
     vec![
         ("bars", bars("What a loop costs: 10,000,000 squares", &languages).figure()),
         ("outlier", bars("Count the primes", &few).figure()),
-        ("amounts", quantities("Peak memory", "MB", &memory).model(&["the cap"]).figure()),
+        ("amounts", quantities("Peak memory", "MB", &memory).limit("the cap").figure()),
         ("ratios", ratios("What everything gained", "the talk", &gains).figure()),
         ("stacked", stacked("Where the time goes", &parts, &spent).figure()),
     ]
