@@ -152,14 +152,11 @@ pub fn shrink(image: &GrayImage) -> Thumbnail {
 /// Any grey image to any size, by any filter: [`shrink`] is this with 64 × 64 and
 /// [`Filter::CatmullRom`]. A side of 0 counts as 1.
 pub fn shrink_to(image: &GrayImage, width: u32, height: u32, filter: Filter) -> GrayImage {
-    let (whole, size) = (
-        Scaled::whole(image.dimensions()),
-        (width.max(1), height.max(1)),
-    );
-    let pixels = with_scratch(|scratch| {
-        resample(&mut scratch.resizer, image.as_raw(), whole, size, filter)
-    });
-    GrayImage::from_raw(size.0, size.1, pixels).expect("the resampler gives the size it is asked for")
+    let (whole, size) = (Scaled::whole(image.dimensions()), (width.max(1), height.max(1)));
+    let pixels =
+        with_scratch(|scratch| resample(&mut scratch.resizer, image.as_raw(), whole, size, filter));
+    GrayImage::from_raw(size.0, size.1, pixels)
+        .expect("the resampler gives the size it is asked for")
 }
 
 /// Stage 3 of [`resize_plain`]: the same filter as in [`shrink`], by the `image` crate.

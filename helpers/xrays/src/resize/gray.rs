@@ -49,11 +49,7 @@ pub(super) const MAX_SCANS: usize = 64;
 
 /// The decoder: the crate `zune-jpeg`. Where brightness is stored apart from the colours, these are
 /// not even looked at.
-fn gray_of_jpeg(
-    bytes: &[u8],
-    by_colour: bool,
-    pixels: &mut Vec<u8>,
-) -> Result<(u32, u32), Reason> {
+fn gray_of_jpeg(bytes: &[u8], by_colour: bool, pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
     let damaged = |_: zune_jpeg::errors::DecodeErrors| mistake();
     let options = DecoderOptions::default()
         .set_max_width(usize::from(u16::MAX))

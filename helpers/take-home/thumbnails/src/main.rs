@@ -1,9 +1,8 @@
 //! A folder of images to one NumPy array of grey thumbnails, on all cores.
 //!
-//!     cargo run --release --bin thumbnails -- xrays thumbnails.npy --side 64
+//!     cargo run --release -- xrays thumbnails.npy --side 64
 //!
-//! Needs anyhow, clap (derive), fast_image_resize, image, indicatif (rayon), ndarray, ndarray-npy and
-//! rayon. Line i of `thumbnails.txt` names the file of `numpy.load("thumbnails.npy")[i]`.
+//! Line i of `thumbnails.txt` names the file of `numpy.load("thumbnails.npy")[i]`.
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -59,7 +58,9 @@ fn images(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let paths = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
     let mut files = paths.collect::<std::io::Result<Vec<PathBuf>>>()?;
     let ending = |path: &PathBuf| path.extension().map(|end| end.to_ascii_lowercase());
-    files.retain(|path| ending(path).is_some_and(|end| end == "jpg" || end == "jpeg" || end == "png"));
+    files.retain(|path| {
+        ending(path).is_some_and(|end| end == "jpg" || end == "jpeg" || end == "png")
+    });
     files.sort();
     Ok(files)
 }

@@ -1,8 +1,6 @@
 //! Fetches an address for each line of its input, and keeps each answer, JSON, as a file.
 //!
-//!     cargo run --release --bin fetch -- 'https://example.org/weather?date={}' days < dates.txt
-//!
-//! Needs anyhow, backon, clap, futures-util, governor, indicatif, reqwest, serde_json and tokio.
+//!     cargo run --release -- 'https://example.org/weather?date={}' days < dates.txt
 
 use anyhow::{Context, Result, ensure};
 use backon::{ExponentialBuilder, Retryable};

@@ -1,10 +1,9 @@
 //! Work in other processes, for code that may crash: a pool without a library.
 //!
-//!     cargo run --release --bin processes -- --workers 4 xrays/*.jpg
+//!     cargo run --release -- --workers 4 xrays/*.jpg
 //!
-//! Needs clap (derive) and image. Each worker is this very program, started once more with
-//! `--worker`. A path goes into its standard input as a line, and a line of answer comes back. A
-//! worker that dies costs one file, and a new one takes its place.
+//! Each worker is this very program, started with `--worker`: a path goes in as a line, and a line of
+//! answer comes back. A worker that dies costs one file, and a new one takes its place.
 
 use clap::Parser;
 use std::io::{self, BufRead, BufReader, Write};
@@ -47,7 +46,8 @@ fn work(path: &str) -> image::ImageResult<f64> {
 
 fn be_a_worker() -> io::Result<()> {
     for path in io::stdin().lines() {
-        let answer = work(&path?).map_or_else(|why| format!("error: {why}"), |mean| mean.to_string());
+        let answer =
+            work(&path?).map_or_else(|why| format!("error: {why}"), |mean| mean.to_string());
         println!("{}", answer.replace('\n', " "));
     }
     Ok(())
