@@ -34,22 +34,21 @@ fn main() -> Result<()> {
     let results: Vec<Result<Vec<u8>>> =
         files.par_iter().progress().map_init(Resizer::new, work).collect();
 
-    let (mut pixels, mut names) = (Vec::new(), String::new());
+    let (mut pixels, mut names) = (Vec::new(), Vec::new());
     for (path, result) in files.iter().zip(results) {
         match result {
             Ok(levels) => {
                 pixels.extend(levels);
-                names += &format!("{}\n", path.display());
+                names.push(path.display().to_string());
             }
             Err(why) => eprintln!("left out: {}: {why:#}", path.display()),
         }
     }
-    let count = names.lines().count();
-    ensure!(count > 0, "{} has no image that can be read", folder.display());
-    let thumbnails = Array3::from_shape_vec((count, side as usize, side as usize), pixels)?;
-    ndarray_npy::write_npy(&array, &thumbnails)?;
-    std::fs::write(array.with_extension("txt"), names)?;
-    println!("{count} of {} images are in {}", files.len(), array.display());
+    ensure!(!names.is_empty(), "{} has no image that can be read", folder.display());
+    let shape = (names.len(), side as usize, side as usize);
+    ndarray_npy::write_npy(&array, &Array3::from_shape_vec(shape, pixels)?)?;
+    std::fs::write(array.with_extension("txt"), names.join("\n") + "\n")?;
+    println!("{} of {} images are in {}", names.len(), files.len(), array.display());
     Ok(())
 }
 
@@ -57,9 +56,9 @@ fn main() -> Result<()> {
 fn images(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let paths = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
     let mut files = paths.collect::<std::io::Result<Vec<PathBuf>>>()?;
-    let ending = |path: &PathBuf| path.extension().map(|end| end.to_ascii_lowercase());
     files.retain(|path| {
-        ending(path).is_some_and(|end| end == "jpg" || end == "jpeg" || end == "png")
+        let name = path.to_string_lossy().to_lowercase();
+        [".jpg", ".jpeg", ".png"].iter().any(|end| name.ends_with(end))
     });
     files.sort();
     Ok(files)
@@ -67,7 +66,12 @@ fn images(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// Every pixel counts (Pillow's BICUBIC), and the picture is stretched to a square.
 fn thumbnail(resizer: &mut Resizer, path: &Path, side: u32) -> Result<Vec<u8>> {
-    let grey = image::open(path)?.into_luma8();
+    let bytes = std::fs::read(path)?;
+    // What a JPEG lacks at its end is made up by the decoder; the end's mark tells. PNG has checksums.
+    let last = |mark: u8| bytes.windows(2).rposition(|pair| pair == [0xff, mark]);
+    let jpeg = image::guess_format(&bytes)? == image::ImageFormat::Jpeg;
+    ensure!(!jpeg || last(0xd9) > last(0xda), "it is cut off"); // end of image, start of pixels
+    let grey = image::load_from_memory(&bytes)?.into_luma8();
     let large = Image::from_vec_u8(grey.width(), grey.height(), grey.into_raw(), PixelType::U8)?;
     let mut small = Image::new(side, side, PixelType::U8);
     let bicubic = ResizeAlg::Convolution(FilterType::CatmullRom);
