@@ -235,14 +235,14 @@ fn a_worker_that_dies_costs_one_file() {
     let folder = pictures();
     assert!(Command::new("mkfifo").arg(folder.path().join("z.png")).status().unwrap().success());
     let mut command = Command::new(env!("CARGO_BIN_EXE_processes"));
-    command.args(["--workers", "1", "a.jpg", "z.png", "b.png"]).current_dir(folder.path());
+    command.args(["--workers", "1", "z.png", "a.jpg", "b.png"]).current_dir(folder.path());
     let program = command.stdout(Stdio::piped()).spawn().unwrap();
     let worker = (0..200).find_map(|_| {
         std::thread::sleep(Duration::from_millis(50));
         child_of(program.id())
     });
     let worker = worker.expect("a worker");
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(200));
     assert!(Command::new("kill").args(["-9", &worker.to_string()]).status().unwrap().success());
     let output = program.wait_with_output().unwrap();
     let means = means(&output);
