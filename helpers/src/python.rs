@@ -120,7 +120,8 @@ enum Compared {
 
 impl Program {
     /// The same program with an input, or with another value for one: the global variable `name`,
-    /// which is there before its first line runs. Numbers, text, lists, structs (as a `dict`): whatever serde can put into JSON.
+    /// which is there before its first line runs. Numbers, text, lists, structs (as a `dict`):
+    /// whatever serde can put into JSON. The program itself stays as it was.
     ///
     /// # Panics
     ///

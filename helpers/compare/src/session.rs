@@ -204,7 +204,10 @@ pub fn times_faster(slow: &[f64], fast: &[f64]) -> f64 {
     median(&pairs.map(|(slow, fast)| slow / fast).collect::<Vec<_>>())
 }
 
-/// The cells of a table that tell how long the rounds took: the median, the fastest, the slowest.
+/// The heads of the cells that tell how long the rounds took, see [`times`].
+pub const TIMES: [&str; 3] = ["median", "fastest", "slowest"];
+
+/// The cells under [`TIMES`].
 pub fn times(all: &[f64]) -> [String; 3] {
     let (fastest, slowest) = Timing::of_wall("", all.to_vec()).range();
     [median(all), fastest, slowest].map(seconds)

@@ -111,18 +111,25 @@ impl Kind {
     /// How the medians compare, what was asked, and both medians, in the order asked.
     fn numbers(self, fast: &Timing, slow: &Timing) -> String {
         let (a, b) = (fast.median(), slow.median());
+        let faster =
+            |bound, factor| format!("{}, asked: {bound} {} times", times(b / a), short(factor));
         let found = match self {
+            Kind::AtLeast(factor) => faster("at least", factor),
+            Kind::AtMost(factor) => faster("at most", factor),
             Kind::Alike(share) => format!(
                 "{:.0} % apart, asked: at most {:.0} %",
                 100.0 * (a.max(b) / a.min(b) - 1.0),
                 100.0 * share
             ),
-            Kind::AtLeast(factor) => format!("{}, asked: at least {factor} times", times(b / a)),
-            Kind::AtMost(factor) => format!("{}, asked: at most {factor} times", times(b / a)),
         };
         let (a, b) = (seconds(a), seconds(b));
         format!("{found}; {} {a}, {} {b}", fast.name, slow.name)
     }
+}
+
+/// A factor that was asked for, with two decimals at most: it may come from a sum.
+fn short(factor: f64) -> f64 {
+    (factor * 100.0).round() / 100.0
 }
 
 /// `4.0 times faster`, from a ratio of times.
@@ -203,6 +210,8 @@ mod tests {
         assert_eq!(why, "2.0 times slower, asked: at least 1 times; slow 2.00 s, fast 1.00 s");
         let why = pair().judge(&alike(0.25, "slow", "fast")).1;
         assert_eq!(why, "100 % apart, asked: at most 25 %; slow 2.00 s, fast 1.00 s");
+        let why = pair().judge(&at_least(16.0 / 3.0, "fast", "slow")).1;
+        assert!(why.contains("asked: at least 5.33 times;"), "{why}");
         let why = pair().judge(&at_most(1.15, "fast", "fast")).1;
         assert!(why.starts_with("equally fast, asked: at most 1.15 times"), "{why}");
     }

@@ -4,8 +4,16 @@ use anyhow::{Context, Result, bail};
 use platform::tied;
 use std::collections::VecDeque;
 use std::io::{BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+/// Keeps the terminal's Ctrl-C from the command, so that it reaches only this program, which passes
+/// it on with [`pass_signals`]; and has the command end when this program is killed.
+pub fn set_apart(command: &mut Command) {
+    command.process_group(0);
+    tied::tie(command, libc::SIGTERM);
+}
 
 /// The child that signals are passed to; 0 for none.
 static CHILD: AtomicI32 = AtomicI32::new(0);

@@ -8,12 +8,10 @@ use crate::ui;
 use crate::verdict::{Cause, Execution, judge};
 use anstream::adapter::strip_str;
 use anyhow::{Context, Result, bail};
-use platform::tied;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -132,9 +130,7 @@ pub fn execute(
     if let Some(folder) = folder {
         command.env(kernel::FOLDER_VARIABLE, folder);
     }
-    // Ctrl-C is for this program, which passes it on.
-    command.process_group(0);
-    tied::tie(&mut command, libc::SIGTERM);
+    child::set_apart(&mut command);
     let mut child = command.spawn().context("Python did not start")?;
     // On Ctrl-C Python shuts the kernel down; wait for that.
     child::pass_signals(&child, libc::SIGINT, libc::SIGTERM);

@@ -8,13 +8,11 @@ use crate::locks;
 use crate::notebooks::chapters;
 use crate::setup;
 use anyhow::{Context, Result, bail};
-use platform::tied;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -59,9 +57,7 @@ pub fn open(layout: &Layout, jupyter_arguments: &[String]) -> Result<ExitCode> {
         command.arg("--no-browser");
     }
     command.args(jupyter_arguments);
-    // Ctrl-C is for this program, which passes it on.
-    command.process_group(0);
-    tied::tie(&mut command, libc::SIGTERM);
+    child::set_apart(&mut command);
     // A second earlier, for file systems that keep no fractions.
     let since = SystemTime::now() - Duration::from_secs(1);
     let mut jupyter = command.spawn().context("JupyterLab did not start")?;

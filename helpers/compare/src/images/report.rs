@@ -1,7 +1,7 @@
 //! What the rounds come to: ratios, differences, and whether the marks are met.
 
 use super::Thumbnails;
-use crate::session::{Mark, Report, Session, or_dash, times, times_faster};
+use crate::session::{Mark, Report, Session, TIMES, or_dash, times, times_faster};
 use helpers::measure::median;
 use serde_json::json;
 use std::path::PathBuf;
@@ -185,17 +185,8 @@ impl Results {
     }
 
     pub fn report(self) -> Report {
-        let heads = [
-            "",
-            "cores",
-            "median",
-            "fastest",
-            "slowest",
-            "× Pillow",
-            "by CPU",
-            "levels off",
-            "worst file",
-        ];
+        let beside = ["× Pillow", "by CPU", "levels off", "worst file"];
+        let heads = [&["", "cores"][..], &TIMES, &beside].concat();
         let (mut rows, mut variants) = (Vec::new(), Vec::new());
         let (mut failures, mut differences) = (String::new(), String::new());
         for variant in &self.variants {
@@ -236,7 +227,7 @@ impl Results {
         Report {
             about: self.files.trim_end().to_owned(),
             once: "each variant",
-            heads: heads.to_vec(),
+            heads,
             rows,
             notes: failures + &differences,
             marks: self.marks(),

@@ -1,7 +1,7 @@
 //! What the rounds come to, and whether the marks are met.
 
 use super::{LARGE, SMALL, Task};
-use crate::session::{Mark, Report, Session, or_dash, times, times_faster};
+use crate::session::{Mark, Report, Session, TIMES, or_dash, times, times_faster};
 use helpers::measure::{median, seconds};
 use serde_json::json;
 
@@ -108,7 +108,7 @@ impl Results {
     }
 
     pub fn report(self) -> Report {
-        let heads = ["", "in flight", "median", "fastest", "slowest", "of ideal", "× one"];
+        let heads = [&["", "in flight"][..], &TIMES, &["of ideal", "× one"]].concat();
         let (mut rows, mut variants) = (Vec::new(), Vec::new());
         for (place, task) in self.tasks.iter().enumerate() {
             rows.push(vec![task.title.clone()]);
@@ -135,7 +135,7 @@ impl Results {
         Report {
             about: "server   on this machine, in a process of its own".to_owned(),
             once: "each client",
-            heads: heads.to_vec(),
+            heads,
             rows,
             notes: String::new(),
             marks: self.marks(),

@@ -2,7 +2,7 @@
 
 use super::{ONE_BY_ONE, START, TASKS, Task};
 use crate::peer::POOLS;
-use crate::session::{Mark, Report, Session, or_dash, times, times_faster};
+use crate::session::{Mark, Report, Session, TIMES, or_dash, times, times_faster};
 use helpers::measure::{median, seconds};
 use serde_json::json;
 
@@ -100,7 +100,7 @@ impl Results {
         Report {
             about: format!("pools    {} worker{plural} each", self.workers),
             once: "each pool",
-            heads: vec!["", "median", "fastest", "slowest", "× Python"],
+            heads: [&[""][..], &TIMES, &["× Python"]].concat(),
             rows,
             notes: String::new(),
             marks: self.marks(),
