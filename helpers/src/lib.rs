@@ -58,4 +58,4 @@ pub use {engines, figures, measure, pool, weather};
 
 // Notebooks use these through the prelude. Cells must not have copies of their
 // own: a second rayon or tokio in a process has its own thread pool.
-pub use {futures_util, image, rayon, reqwest, serde, serde_json, tokio};
+pub use {futures_util, image, ndarray, ndarray_npy, rayon, reqwest, serde, serde_json, tokio};

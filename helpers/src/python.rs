@@ -62,7 +62,7 @@ impl fmt::Display for PythonError {
             ),
             PythonError::Package(name) => write!(
                 f,
-                "the Python package {name} is not installed; `cargo workbook setup` installs it"
+                "the Python package {name} is not installed; `cargo workbook setup` installs those of environment.yml, and pip any other"
             ),
             PythonError::Raised(report) => write!(f, "Python raised an exception:\n{report}"),
             PythonError::Died(how) => write!(f, "Python ended before the program did, by {how}"),

@@ -76,6 +76,8 @@ impl Worker {
         let far_output = OwnedFd::from(far_output);
         let child = command(program)
             .arg("worker")
+            // The kernel asks for backtraces; of a panic in a worker its words and its line will do.
+            .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::from(OwnedFd::from(far_end)))
             .stdout(Stdio::from(far_output.try_clone()?))
             .stderr(Stdio::from(far_output))

@@ -19,6 +19,4 @@ mod settings;
 
 #[cfg(feature = "client")]
 pub use client::*;
-pub use settings::{
-    CallLimit, Fault, Faults, Latency, LogEntry, ServerLog, ServerSettings, Version,
-};
+pub use settings::{CallLimit, Fault, Faults, Latency, LogEntry, ServerLog, ServerSettings};

@@ -14,7 +14,7 @@ mod body;
 mod readings;
 mod state;
 
-use crate::settings::{Fault, Reply, Request as Order, ServerSettings, Standing, Version};
+use crate::settings::{Fault, Reply, Request as Order, ServerSettings, Standing};
 use anyhow::{Context, Result};
 use body::Answer;
 use hyper::body::{Bytes, Incoming};
@@ -23,6 +23,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use platform::files::allow_files;
+use readings::Version;
 use state::{Asked, Plan, Server, Visit};
 use std::convert::Infallible;
 use std::io::{BufRead, Write};

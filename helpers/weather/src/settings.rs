@@ -105,8 +105,6 @@ pub struct Faults {
     pub html: f64,
     /// A few bytes a second, for ever.
     pub drip: f64,
-    /// A body of 100 MB.
-    pub huge: f64,
     /// A "healthy" day without readings. It strikes a date, whatever the attempt.
     pub empty: f64,
     /// The readings of the day before. It strikes a date, whatever the attempt.
@@ -115,7 +113,7 @@ pub struct Faults {
 
 impl Faults {
     /// The faults that can strike any request, and their rates.
-    pub fn passing(&self) -> [(Fault, f64); 7] {
+    pub fn passing(&self) -> [(Fault, f64); 6] {
         [
             (Fault::Error, self.error),
             (Fault::Hang, self.hang),
@@ -123,7 +121,6 @@ impl Faults {
             (Fault::Truncated, self.truncated),
             (Fault::Html, self.html),
             (Fault::Drip, self.drip),
-            (Fault::Huge, self.huge),
         ]
     }
 
@@ -144,7 +141,6 @@ pub enum Fault {
     Truncated,
     Html,
     Drip,
-    Huge,
     Empty,
     Stale,
     /// Too many requests at one time.
@@ -152,15 +148,6 @@ pub enum Fault {
     /// Too many calls in the window.
     #[serde(rename = "rate limit")]
     RateLimit,
-}
-
-/// A version of the format of data.gov.sg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Version {
-    /// A day in one piece.
-    V1,
-    /// A day in pages.
-    V2,
 }
 
 /// A line of the server's input.

@@ -16,15 +16,11 @@ use platform::machine::machine;
 use std::process::ExitCode;
 
 /// Settings that readers can change, with what each is when it is not set.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 3] = [
     ("WORKBOOK_XRAYS", "not set: synthetic X-rays, made once"),
     ("WORKBOOK_SIZE", "not set: full"),
     ("WORKBOOK_WEATHER", "not set: local, a server on this machine"),
-    (KEY, "not set: no key"),
 ];
-
-/// The only setting whose value is nobody else's business.
-const KEY: &str = "DATA_GOV_SG_KEY";
 
 /// Prints one line per thing; exit code 1 if something that chapters need is missing.
 pub fn doctor(layout: &Layout) -> Result<ExitCode> {
@@ -126,11 +122,7 @@ fn print_cluster(layout: &Layout) {
 fn print_settings() {
     println!("\nsettings (environment variables)");
     for (name, default) in SETTINGS {
-        let value = match std::env::var(name) {
-            Ok(value) if name == KEY && !value.is_empty() => "set; used when live".to_owned(),
-            Ok(value) => value,
-            Err(_) => default.to_owned(),
-        };
+        let value = std::env::var(name).unwrap_or_else(|_| default.to_owned());
         println!("  {name:<16} {value}");
     }
 }

@@ -1,13 +1,12 @@
-//! Does the weather server do what its settings say, and does the client come through all of it?
+//! Does the weather server do what its settings say, and can a client come through all of it?
 
 mod left_out;
 
 use helpers::runtime::{on_fresh_thread, on_one_thread};
 use helpers::weather::*;
-use helpers::{futures_util, reqwest, tokio};
+use helpers::{futures_util, reqwest};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,18 +24,74 @@ fn faulty(faults: Faults) -> ServerSettings {
     ServerSettings { latency: Latency::Fixed { ms: 5 }, faults, ..ServerSettings::default() }
 }
 
-/// A client that is in a hurry.
-fn hasty(server: &WeatherServer) -> ClientSettings {
-    ClientSettings {
-        in_flight: 20,
-        timeout: Duration::from_secs(1),
-        backoff: Backoff { first: Duration::from_millis(5), ..Backoff::default() },
-        ..ClientSettings::at(&server.url())
+/// A client that asks again where that may help, and is in a hurry.
+#[derive(Clone, Copy)]
+struct Patience {
+    in_flight: usize,
+    retries: u32,
+    timeout: Duration,
+}
+
+const HASTY: Patience = Patience { in_flight: 20, retries: 5, timeout: Duration::from_secs(1) };
+
+/// What came, and what failed after all retries.
+#[derive(Debug, PartialEq, Default)]
+struct Fetched {
+    days: BTreeMap<String, Day>,
+    failed: BTreeMap<String, FetchError>,
+}
+
+impl Fetched {
+    /// How often each kind of failure occurs.
+    fn failures(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for error in self.failed.values() {
+            *counts.entry(error.kind()).or_default() += 1;
+        }
+        counts
     }
 }
 
-fn fetch(settings: ClientSettings, dates: &[String]) -> Fetched {
-    WeatherClient::new(settings).unwrap().fetch_blocking(dates)
+fn is_worth_retrying(error: &FetchError) -> bool {
+    use FetchError::{Body, Connect, Content, Status, Timeout};
+    let soon = error.retry_after() <= Some(Duration::from_secs(60));
+    match error {
+        Connect(_) | Timeout | Body(_) | Content(_) => true,
+        Status { status, .. } => soon && matches!(status, 408 | 429 | 500..=599),
+        _ => false,
+    }
+}
+
+fn fetch(server: &WeatherServer, patience: Patience, dates: &[String]) -> Fetched {
+    use futures_util::StreamExt;
+    let url = &server.url();
+    let http = reqwest::Client::builder().no_proxy();
+    let http = &http.timeout(patience.timeout).build().unwrap();
+    let persistent = async |date: &String| {
+        let mut wait = Duration::from_millis(5);
+        for retry in 0.. {
+            match fetch_day(http, url, date).await {
+                Err(error) if retry < patience.retries && is_worth_retrying(&error) => {
+                    let asked = error.retry_after().unwrap_or_default();
+                    helpers::tokio::time::sleep(wait + asked).await;
+                    wait *= 2;
+                }
+                done => return (date.clone(), done),
+            }
+        }
+        unreachable!("the last try is returned")
+    };
+    let all = futures_util::stream::iter(dates).map(persistent);
+    let all = all.buffer_unordered(patience.in_flight).collect();
+    let all: Vec<(String, Result<Day, FetchError>)> = on_one_thread(all);
+    let mut fetched = Fetched::default();
+    for (date, result) in all {
+        match result {
+            Ok(day) => drop(fetched.days.insert(date, day)),
+            Err(error) => drop(fetched.failed.insert(date, error)),
+        }
+    }
+    fetched
 }
 
 /// How often each date was answered properly.
@@ -59,6 +114,37 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap()
 }
 
+/// A day of version 1.
+async fn fetch_day(http: &reqwest::Client, url: &str, date: &str) -> Result<Day, FetchError> {
+    let answer = http.get(day_url(url, date)).send().await?;
+    let status = answer.status().as_u16();
+    let retry_after = retry_after(answer.headers());
+    if status != 200 {
+        return Err(FetchError::Status { status, retry_after });
+    }
+    let day = parse_day(&answer.bytes().await?)?;
+    match day.date == date {
+        true => Ok(day),
+        false => Err(FetchError::OtherDay(day.date)),
+    }
+}
+
+/// A day of version 2, page by page.
+async fn fetch_pages(client: &reqwest::Client, url: &str, date: &str) -> Day {
+    let first = format!("{url}/v2/real-time/api/air-temperature?date={date}");
+    let (mut day, mut next) = (None::<Day>, Some(first.clone()));
+    while let Some(url) = next {
+        let body = client.get(url).send().await.unwrap().bytes().await.unwrap();
+        let (page, token) = parse_page(&body).unwrap();
+        match &mut day {
+            Some(day) => day.add(page),
+            None => day = Some(page),
+        }
+        next = token.map(|token| format!("{first}&paginationToken={token}"));
+    }
+    day.unwrap()
+}
+
 #[test]
 fn both_versions_and_both_clients_bring_the_same_day() {
     let server = start(ServerSettings {
@@ -70,14 +156,13 @@ fn both_versions_and_both_clients_bring_the_same_day() {
     let day = on_one_thread(async {
         let client = client();
         let day = fetch_day(&client, &url, "2020-09-06").await.unwrap();
-        let in_pages = ClientSettings { version: Version::V2, ..ClientSettings::at(&url) };
-        let again = WeatherClient::new(in_pages).unwrap();
-        assert_eq!(again.fetch_day("2020-09-06").await.as_ref(), Ok(&day));
+        assert_eq!(fetch_pages(&client, &url, "2020-09-06").await, day);
         day
     });
     let blocking = on_fresh_thread(|| {
         let client = reqwest::blocking::Client::builder().no_proxy().build();
-        fetch_day_blocking(&client.unwrap(), &url, "2020-09-06").unwrap()
+        let answer = client.unwrap().get(day_url(&url, "2020-09-06")).send();
+        parse_day(&answer.unwrap().bytes().unwrap()).unwrap()
     });
     assert_eq!(day, blocking);
     assert_eq!(day.readings.len(), 1440 * 17);
@@ -109,11 +194,10 @@ fn other_paths() {
     assert_eq!(log, server.log().unwrap());
     assert_eq!(log.requests, 1);
 
-    let once = ClientSettings { retries: 3, ..hasty(&server) };
-    let client = WeatherClient::new(once).unwrap();
-    let failed = client.fetch_blocking(&["yesterday".to_owned()]).failed;
+    let failed = fetch(&server, HASTY, &["yesterday".to_owned()]).failed;
     assert_eq!(failed["yesterday"].kind(), "status 400");
-    assert_eq!(client.requests(), 1, "it is no better a second time");
+    let requests = server.log().unwrap().requests;
+    assert_eq!(requests, 1, "what asks for no date is not logged");
 }
 
 #[test]
@@ -152,10 +236,10 @@ fn nothing_is_lost_and_nothing_fetched_twice() {
         ..Faults::default()
     }));
     let dates = dates("2020-05-30", 100);
-    let settings = ClientSettings { retries: 12, ..hasty(&server) };
-    let fetched = fetch(settings.clone(), &dates);
+    let patience = Patience { retries: 12, ..HASTY };
+    let fetched = fetch(&server, patience, &dates);
     assert_eq!(fetched.failures(), BTreeMap::new());
-    assert!(fetched.missing(&dates).is_empty());
+    assert_eq!(fetched.days.len(), 100);
     let log = server.log().unwrap();
     all_served_once(&log, &dates);
     assert!(log.peak_in_flight <= 20, "{}", log.peak_in_flight);
@@ -167,8 +251,8 @@ fn nothing_is_lost_and_nothing_fetched_twice() {
 
     // The same faults again, whatever the order of arrival, ...
     server.reset_log().unwrap();
-    let in_turn = ClientSettings { in_flight: 7, ..settings };
-    assert_eq!(fetch(in_turn.clone(), &dates), fetched);
+    let in_turn = Patience { in_flight: 7, ..patience };
+    assert_eq!(fetch(&server, in_turn, &dates), fetched);
     let what = |log: &ServerLog| {
         let entries = log.entries.iter();
         let mut all: Vec<_> = entries.map(|e| (e.date.clone(), e.attempt, e.fault)).collect();
@@ -178,7 +262,7 @@ fn nothing_is_lost_and_nothing_fetched_twice() {
     assert_eq!(what(&server.log().unwrap()), what(&log));
     // ... and without faults the same days.
     server.change(faulty(Faults::default())).unwrap();
-    assert_eq!(fetch(in_turn, &dates), fetched);
+    assert_eq!(fetch(&server, in_turn, &dates), fetched);
 }
 
 #[test]
@@ -192,7 +276,6 @@ fn each_fault_has_its_name_and_a_retry_cures_it() {
             truncated: rate("truncated"),
             html: rate("html"),
             drip: rate("drip"),
-            huge: rate("huge"),
             ..Faults::default()
         }
     };
@@ -205,31 +288,17 @@ fn each_fault_has_its_name_and_a_retry_cures_it() {
         ("truncated", &["content"]),
         ("html", &["content"]),
         ("drip", &["timeout"]),
-        ("huge", &["too large"]),
     ] {
         let settings = ServerSettings { faulty_attempts: 1, ..faulty(one(fault)) };
         server.change(settings.clone()).unwrap();
-        let once = ClientSettings {
-            retries: 0,
-            // Ten large bodies take their time on a slow machine, and are not to fail by that.
-            timeout: match fault {
-                "huge" => Duration::from_secs(60),
-                _ => Duration::from_millis(300),
-            },
-            ..hasty(&server)
-        };
-        let fetched = fetch(once.clone(), &dates);
+        let once = Patience { retries: 0, timeout: Duration::from_millis(300), ..HASTY };
+        let fetched = fetch(&server, once, &dates);
         let found: Vec<String> = fetched.failures().into_keys().collect();
         assert_eq!(found, kinds, "{fault}");
         assert_eq!(fetched.failed.len(), 10);
-        if fault == "huge" {
-            let log = server.log().unwrap();
-            assert!(log.entries.iter().all(|e| e.took.is_some()), "{log:?}");
-            continue;
-        }
         server.reset_log().unwrap();
-        let fetched = fetch(ClientSettings { retries: 1, ..once }, &dates);
-        assert!(fetched.missing(&dates).is_empty(), "{fault}: {fetched:?}");
+        let fetched = fetch(&server, Patience { retries: 1, ..once }, &dates);
+        assert_eq!(fetched.days.len(), 10, "{fault}: {fetched:?}");
         let log = server.log().unwrap();
         assert_eq!(log.requests, 20, "{fault}");
         all_served_once(&log, &dates);
@@ -240,49 +309,24 @@ fn each_fault_has_its_name_and_a_retry_cures_it() {
 fn what_lasts_is_not_tried_again() {
     let dates = dates("2020-05-30", 60);
     let server = start(faulty(Faults { empty: 0.2, stale: 0.2, ..Faults::default() }));
-    for version in [Version::V1, Version::V2] {
-        server.reset_log().unwrap();
-        let settings = ClientSettings { version, ..hasty(&server) };
-        let fetched = fetch(settings, &dates);
-        let failures = fetched.failures();
-        let kinds: Vec<&str> = failures.keys().map(String::as_str).collect();
-        assert_eq!(kinds, ["empty day", "other day"]);
-        assert!(failures.values().all(|count| (4..25).contains(count)));
-        assert_eq!(fetched.days.len() + fetched.failed.len(), 60);
-        assert_eq!(server.log().unwrap().requests, 60);
-    }
+    let fetched = fetch(&server, HASTY, &dates);
+    let failures = fetched.failures();
+    let kinds: Vec<&str> = failures.keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["empty day", "other day"]);
+    assert!(failures.values().all(|count| (4..25).contains(count)));
+    assert_eq!(fetched.days.len() + fetched.failed.len(), 60);
+    assert_eq!(server.log().unwrap().requests, 60);
 }
 
 #[test]
-fn never_more_in_a_window_than_allowed() {
-    let limit = CallLimit { calls: 6, window_ms: 400 };
-    let server = start(ServerSettings { rate_limit: Some(limit), ..faulty(Faults::default()) });
-    let dates = dates("2020-05-30", 27);
-    let polite = ClientSettings { rate_limit: Some(limit), ..hasty(&server) };
-    // What the client sends in time, a busy machine may still deliver in a heap. Not three times.
-    let none_refused = (0..3).any(|_| {
-        server.reset_log().unwrap();
-        let begin = Instant::now();
-        let fetched = fetch(polite.clone(), &dates);
-        assert!(begin.elapsed() >= Duration::from_millis(4 * 400));
-        assert!(fetched.missing(&dates).is_empty());
-        let log = server.log().unwrap();
-        all_served_once(&log, &dates);
-        let times: Vec<f64> = log.entries.iter().map(|entry| entry.at).collect();
-        log.requests == 27 && times.windows(7).all(|some| some[6] - some[0] >= 0.4)
-    });
-    assert!(none_refused);
-}
-
-#[test]
-fn who_is_told_to_wait_waits() {
+fn more_in_a_window_than_allowed_are_refused() {
     let server = start(ServerSettings {
         rate_limit: Some(CallLimit { calls: 10, window_ms: 300 }),
         ..faulty(Faults::default())
     });
     let dates = dates("2020-05-30", 25);
-    let fetched = fetch(hasty(&server), &dates);
-    assert!(fetched.missing(&dates).is_empty(), "{:?}", fetched.failures());
+    let fetched = fetch(&server, HASTY, &dates);
+    assert_eq!(fetched.days.len(), 25, "{:?}", fetched.failures());
     let log = server.log().unwrap();
     all_served_once(&log, &dates);
     let mut refused = BTreeMap::new();
@@ -297,7 +341,7 @@ fn who_is_told_to_wait_waits() {
     }
     assert!(log.requests > 25);
 
-    // For an hour it does not.
+    // For an hour nobody waits.
     server
         .change(ServerSettings {
             rate_limit: Some(CallLimit { calls: 1, window_ms: 3_600_000 }),
@@ -305,34 +349,10 @@ fn who_is_told_to_wait_waits() {
         })
         .unwrap();
     let begin = Instant::now();
-    let fetched = fetch(hasty(&server), &dates);
+    let fetched = fetch(&server, HASTY, &dates);
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert_eq!(fetched.failures(), [("status 429".to_owned(), 24)].into());
     assert_eq!(fetched.days.len(), 1);
-}
-
-#[test]
-fn jitter_breaks_up_the_herd() {
-    let peak_of_the_retries = |jitter| {
-        let server = start(ServerSettings {
-            faulty_attempts: 2,
-            ..faulty(Faults { error: 1.0, ..Faults::default() })
-        });
-        let settings = ClientSettings {
-            in_flight: 100,
-            backoff: Backoff { first: Duration::from_millis(400), jitter, ..Backoff::default() },
-            ..hasty(&server)
-        };
-        let dates = dates("2020-05-30", 100);
-        assert!(fetch(settings, &dates).missing(&dates).is_empty());
-        let log = server.log().unwrap();
-        let seconds = |entry: &&LogEntry| entry.attempt == 3;
-        let times: Vec<f64> = log.entries.iter().filter(seconds).map(|e| e.at).collect();
-        let within = |from: f64| times.iter().filter(|&&t| (from..from + 0.1).contains(&t)).count();
-        times.iter().map(|&from| within(from)).max().unwrap()
-    };
-    let (together, spread) = (peak_of_the_retries(false), peak_of_the_retries(true));
-    assert!(together >= 40 && spread <= together * 2 / 3, "{together} and {spread}");
 }
 
 #[test]
@@ -343,70 +363,37 @@ fn a_server_with_little_capacity_is_not_worn_out() {
         ..ServerSettings::default()
     });
     let dates = dates("2020-05-30", 60);
-    let settings = ClientSettings { in_flight: 60, retries: 12, ..hasty(&server) };
-    assert!(fetch(settings, &dates).missing(&dates).is_empty());
+    let patience = Patience { in_flight: 60, retries: 12, ..HASTY };
+    assert_eq!(fetch(&server, patience, &dates).days.len(), 60);
     let log = server.log().unwrap();
     all_served_once(&log, &dates);
     assert!(log.entries.iter().any(|entry| entry.status == 503));
 }
 
 #[test]
-fn pages_are_fetched_one_by_one_and_again_where_they_fail() {
-    let server = start(ServerSettings {
-        items_per_page: 5,
-        ..faulty(Faults { error: 0.2, cut: 0.1, ..Faults::default() })
+fn a_day_comes_in_pages() {
+    let server = start(ServerSettings { items_per_page: 5, ..faulty(Faults::default()) });
+    let (url, date) = (server.url(), "2024-07-16");
+    on_one_thread(async {
+        let client = client();
+        let day = fetch_pages(&client, &url, date).await;
+        // 24 items in pages of 5.
+        assert_eq!(server.log().unwrap().served, 5);
+        assert_eq!(fetch_day(&client, &url, date).await, Ok(day));
     });
-    let dates = dates("2024-07-16", 12);
-    let settings = ClientSettings { version: Version::V2, ..hasty(&server) };
-    let fetched = fetch(settings, &dates);
-    assert!(fetched.missing(&dates).is_empty());
-    let log = server.log().unwrap();
-    // 24 items in pages of 5, of 12 days.
-    assert_eq!(log.served, 5 * 12);
-    assert!(log.requests > log.served);
-    server.change(faulty(Faults::default())).unwrap();
-    assert_eq!(fetch(hasty(&server), &dates), fetched, "version 1 says the same");
 }
 
 #[test]
 fn nobody_there() {
     let server = start(ServerSettings::default());
-    let settings = ClientSettings { retries: 2, ..hasty(&server) };
-    let pid = server.pid();
+    let (pid, url) = (server.pid(), server.url());
     drop(server);
     assert!(!is_alive(pid));
-    let dates = dates("2020-05-30", 3);
-    let begin = Instant::now();
-    let client = WeatherClient::new(settings).unwrap();
-    let fetched = client.fetch_blocking(&dates);
-    assert_eq!(fetched.failures(), [("connect".to_owned(), 3)].into());
-    assert_eq!(client.requests(), 9);
-    assert!(begin.elapsed() < Duration::from_secs(5));
-    assert!(WeatherClient::new(ClientSettings::at("no address")).is_err());
-}
-
-#[test]
-fn who_cancels_keeps_what_has_come_and_goes_on_from_there() {
-    let server =
-        start(ServerSettings { latency: Latency::Fixed { ms: 30 }, ..ServerSettings::default() });
-    let dates = dates("2020-05-30", 60);
-    let client = WeatherClient::new(ClientSettings { in_flight: 5, ..hasty(&server) }).unwrap();
-    let mut fetched = Fetched::default();
-    let in_time = on_one_thread(async {
-        let all = client.fetch_into(&mut fetched, &dates);
-        tokio::time::timeout(Duration::from_millis(150), all).await
-    });
-    assert!(in_time.is_err());
-    let first = fetched.days.len();
-    assert!((1..60).contains(&first), "{first}");
-    server.reset_log().unwrap();
-    on_one_thread(client.fetch_into(&mut fetched, &dates));
-    assert!(fetched.missing(&dates).is_empty());
-    assert_eq!(server.log().unwrap().requests, 60 - first);
+    let fetched = on_one_thread(async { fetch_day(&client(), &url, "2020-05-30").await });
+    assert_eq!(fetched.unwrap_err().kind(), "connect");
 }
 
 const SCENARIO: &str = "NETWORK_SCENARIO";
-const FOLDER: &str = "NETWORK_FOLDER";
 
 /// What tests below start: with a scenario in the environment it runs it, as a notebook would.
 #[test]
@@ -418,17 +405,13 @@ fn run_the_scenario() {
         start(ServerSettings { latency: Latency::Fixed { ms: 40 }, ..ServerSettings::default() });
     println!("server {}", server.pid());
     let dates = dates("2020-05-30", if scenario == "killed" { 1000 } else { 20 });
-    let client = WeatherClient::new(ClientSettings {
-        in_flight: 5,
-        keep_in: std::env::var_os(FOLDER).map(Into::into),
-        ..hasty(&server)
-    });
-    let fetched = client.unwrap().fetch_blocking(&dates);
-    assert!(fetched.missing(&dates).is_empty());
+    let patience = Patience { in_flight: 5, ..HASTY };
+    let fetched = fetch(&server, patience, &dates);
+    assert_eq!(fetched.days.len(), dates.len());
 }
 
-fn scenario(program: &mut Command, name: &str, folder: &Path) {
-    program.env(SCENARIO, name).env(FOLDER, folder).stdout(Stdio::piped()).args([
+fn scenario(program: &mut Command, name: &str) {
+    program.env(SCENARIO, name).stdout(Stdio::piped()).args([
         "--exact",
         "run_the_scenario",
         "--nocapture",
@@ -441,26 +424,15 @@ fn is_alive(pid: u32) -> bool {
 }
 
 #[test]
-fn a_killed_notebook_leaves_no_server_and_loses_no_day() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_killed_notebook_leaves_no_server() {
     let mut program = Command::new(std::env::current_exe().unwrap());
-    scenario(&mut program, "killed", folder.path());
+    scenario(&mut program, "killed");
     let mut notebook = program.spawn().unwrap();
     let lines = BufReader::new(notebook.stdout.take().unwrap()).lines();
     let pid = lines
         .map_while(Result::ok)
         .find_map(|line| line.split("server ").nth(1)?.trim().parse::<u32>().ok())
         .unwrap();
-    let kept = || {
-        let files = std::fs::read_dir(folder.path()).unwrap();
-        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| !name.starts_with('.')).collect::<Vec<_>>()
-    };
-    let begin = Instant::now();
-    while kept().len() < 20 {
-        assert!(begin.elapsed() < Duration::from_secs(10));
-        std::thread::sleep(Duration::from_millis(10));
-    }
     assert!(is_alive(pid));
     notebook.kill().unwrap();
     notebook.wait().unwrap();
@@ -469,16 +441,6 @@ fn a_killed_notebook_leaves_no_server_and_loses_no_day() {
         assert!(begin.elapsed() < Duration::from_secs(10), "{pid} lives on");
         std::thread::sleep(Duration::from_millis(10));
     }
-
-    // What is on disk is whole, and not asked for again.
-    let dates: Vec<String> = kept().iter().map(|name| name.replace(".json", "")).collect();
-    assert!(dates.len() < 1000);
-    let server = start(faulty(Faults::default()));
-    let again = ClientSettings { keep_in: Some(folder.path().to_owned()), ..hasty(&server) };
-    let from_disk = fetch(again, &dates);
-    assert!(from_disk.missing(&dates).is_empty());
-    assert_eq!(server.log().unwrap().requests, 0);
-    assert_eq!(fetch(hasty(&server), &dates), from_disk);
 }
 
 /// Every address that a client and its server ask the system for, seen by strace where there is
@@ -498,7 +460,7 @@ fn nothing_but_loopback_is_contacted() {
         .args(["-f", "-e", "trace=connect,sendto,sendmsg,sendmmsg,bind", "-o"])
         .arg(&log)
         .arg(std::env::current_exe().unwrap());
-    scenario(&mut program, "short", &folder.path().join("days"));
+    scenario(&mut program, "short");
     for proxy in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy"] {
         program.env(proxy, "http://192.0.2.1:3128");
     }

@@ -14,8 +14,9 @@ mod store;
 mod synthetic;
 
 pub use resize::{
-    MAX_FILE, MAX_MEMORY, MAX_PIXELS, Reason, ResizeError, SIDE, Thumbnail, decode_gray,
-    decode_plain, read, resize, resize_plain, resize_scaled, shrink, shrink_plain,
+    Filter, Laps, MAX_FILE, MAX_MEMORY, MAX_PIXELS, Reason, ResizeError, SIDE, Thumbnail,
+    decode_gray, decode_plain, differences, read, resize, resize_in_stages, resize_plain,
+    resize_scaled, resize_scaled_in_stages, shrink, shrink_plain, shrink_to,
 };
 pub use synthetic::synthetic;
 

@@ -28,14 +28,19 @@ mod block_means;
 mod error;
 mod gray;
 pub(crate) mod header;
+mod laps;
 mod thumbnail;
 
 pub use error::{Reason, ResizeError};
-pub use thumbnail::{SIDE, Thumbnail};
+/// The filters of [`shrink_to`]: `Box`, `Bilinear`, `Hamming`, `CatmullRom`, `Mitchell`, `Gaussian`,
+/// `Lanczos3`.
+pub use fast_image_resize::FilterType as Filter;
+pub use laps::Laps;
+pub use thumbnail::{SIDE, Thumbnail, differences};
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{ResizeAlg, ResizeOptions, Resizer};
 use image::GrayImage;
 use image::imageops;
 use std::cell::RefCell;
@@ -54,11 +59,17 @@ pub const MAX_FILE: u64 = 128 << 20;
 
 /// A JPEG or PNG file as a thumbnail: the fast way that looks at every pixel.
 pub fn resize(path: &Path) -> Result<Thumbnail, ResizeError> {
+    resize_in_stages(path, &mut Laps::new())
+}
+
+/// [`resize`] is this, without a look at the stopwatch. The stages are `read`, `decode` and `resize`.
+pub fn resize_in_stages(path: &Path, laps: &mut Laps) -> Result<Thumbnail, ResizeError> {
     with_scratch(|scratch| {
         read_into(path, &mut scratch.file)?;
-        scratch.whole()
+        laps.end("read");
+        scratch.whole_file(laps)
     })
-    .map_err(|reason| reason.in_file(path))
+    .map_err(|reason: Reason| reason.in_file(path))
 }
 
 /// A JPEG or PNG file as a thumbnail: the obvious way, with the `image` crate alone.
@@ -79,17 +90,27 @@ pub fn resize_plain(path: &Path) -> Result<Thumbnail, ResizeError> {
 /// means then have at least the thumbnail's 64 levels a side. All other files (progressive or
 /// small JPEGs, CMYK, PNG) go the way of [`resize`].
 pub fn resize_scaled(path: &Path) -> Result<Thumbnail, ResizeError> {
+    resize_scaled_in_stages(path, &mut Laps::new())
+}
+
+/// [`resize_scaled`] is this, without a look at the stopwatch. The stages are those of
+/// [`resize_in_stages`].
+pub fn resize_scaled_in_stages(path: &Path, laps: &mut Laps) -> Result<Thumbnail, ResizeError> {
     with_scratch(|scratch| {
         read_into(path, &mut scratch.file)?;
+        laps.end("read");
         let header = header::check(&scratch.file)?;
         let enough = header.width.min(header.height) >= 8 * SIDE as u32;
         if header.format == header::Format::Jpeg
             && enough
             && let Some(means) = block_means::decode_into(&scratch.file, &mut scratch.pixels)
         {
-            return Ok(shrink_with(&mut scratch.resizer, &scratch.pixels, means));
+            laps.end("decode");
+            let thumbnail = shrink_with(&mut scratch.resizer, &scratch.pixels, means);
+            laps.end("resize");
+            return Ok(thumbnail);
         }
-        scratch.whole()
+        scratch.whole_file(laps)
     })
     .map_err(|reason: Reason| reason.in_file(path))
 }
@@ -126,6 +147,16 @@ pub fn decode_plain(bytes: &[u8]) -> Result<GrayImage, ResizeError> {
 pub fn shrink(image: &GrayImage) -> Thumbnail {
     let whole = Scaled::whole(image.dimensions());
     with_scratch(|scratch| shrink_with(&mut scratch.resizer, image.as_raw(), whole))
+}
+
+/// Any grey image to any size, by any filter: [`shrink`] is this with 64 × 64 and
+/// [`Filter::CatmullRom`]. A side of 0 counts as 1.
+pub fn shrink_to(image: &GrayImage, width: u32, height: u32, filter: Filter) -> GrayImage {
+    let (whole, size) = (Scaled::whole(image.dimensions()), (width.max(1), height.max(1)));
+    let pixels =
+        with_scratch(|scratch| resample(&mut scratch.resizer, image.as_raw(), whole, size, filter));
+    GrayImage::from_raw(size.0, size.1, pixels)
+        .expect("the resampler gives the size it is asked for")
 }
 
 /// Stage 3 of [`resize_plain`]: the same filter as in [`shrink`], by the `image` crate.
@@ -181,27 +212,44 @@ impl Scaled {
 
 impl Scratch {
     /// The thumbnail of all pixels of the file that was read.
-    fn whole(&mut self) -> Result<Thumbnail, Reason> {
+    fn whole_file(&mut self, laps: &mut Laps) -> Result<Thumbnail, Reason> {
         let size = gray::decode_into(&self.file, &mut self.pixels)?;
+        laps.end("decode");
         let picture = Scaled::whole(size);
-        Ok(shrink_with(&mut self.resizer, &self.pixels, picture))
+        let thumbnail = shrink_with(&mut self.resizer, &self.pixels, picture);
+        laps.end("resize");
+        Ok(thumbnail)
     }
 }
 
 fn shrink_with(resizer: &mut Resizer, pixels: &[u8], picture: Scaled) -> Thumbnail {
+    let size = (SIDE as u32, SIDE as u32);
+    let small = resample(resizer, pixels, picture, size, Filter::CatmullRom);
+    Thumbnail::from_pixels(small).expect("the buffer was made for this size")
+}
+
+/// The resampler: the crate `fast_image_resize`. `Convolution` weighs all large pixels that fall
+/// into a small one.
+fn resample(
+    resizer: &mut Resizer,
+    pixels: &[u8],
+    picture: Scaled,
+    (width, height): (u32, u32),
+    filter: Filter,
+) -> Vec<u8> {
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+        .resize_alg(ResizeAlg::Convolution(filter))
         .crop(0.0, 0.0, picture.covered.0, picture.covered.1)
         .use_alpha(false);
-    let mut small = vec![0; SIDE * SIDE];
+    let mut small = vec![0; width as usize * height as usize];
     let source = TypedImageRef::<U8>::from_buffer(picture.width, picture.height, pixels)
         .expect("the decoders give as many pixels as they say");
-    let mut target = TypedImage::<U8>::from_buffer(SIDE as u32, SIDE as u32, &mut small)
+    let mut target = TypedImage::<U8>::from_buffer(width, height, &mut small)
         .expect("the buffer was made for this size");
     resizer
         .resize_typed(&source, &mut target, &options)
         .expect("the whole of an image always lies within it");
-    Thumbnail::from_pixels(small).expect("the buffer was made for this size")
+    small
 }
 
 fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Reason> {

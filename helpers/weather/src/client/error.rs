@@ -1,4 +1,4 @@
-//! Why a day could not be fetched, and whether to try again.
+//! Why a day could not be fetched, in words and for counting.
 
 use std::time::Duration;
 use thiserror::Error;
@@ -21,26 +21,9 @@ pub enum FetchError {
         /// How long the server asks to wait.
         retry_after: Option<Duration>,
     },
-    /// A status such as 429, with a wait that is longer than the client is ready to wait.
-    #[error(
-        "status {status}{}; given up, because this client waits for {} at most",
-        again(*.asked),
-        seconds(*.longest)
-    )]
-    WaitTooLong {
-        /// Such as 429.
-        status: u16,
-        /// How long the server asks to wait.
-        asked: Duration,
-        /// The longest that the client waits.
-        longest: Duration,
-    },
     /// The answer broke off; holds the reason.
     #[error("the answer broke off: {0}")]
     Body(String),
-    /// The answer has more bytes than the client takes; holds that limit.
-    #[error("the answer has more than {0} bytes")]
-    TooLarge(usize),
     /// The answer is not what it should be; holds what is wrong.
     #[error("not a day's readings: {0}")]
     Content(String),
@@ -60,34 +43,11 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Whether the same request may well succeed a little later.
-    ///
-    /// No for an empty day, or for readings of another date: the service says that all is well,
-    /// and will say the same a second later.
-    pub fn is_worth_retrying(&self) -> bool {
-        match self {
-            FetchError::Connect(_)
-            | FetchError::Timeout
-            | FetchError::Body(_)
-            | FetchError::Content(_) => true,
-            // Too many requests, and what goes wrong on the server's side. Others, such as 404,
-            // are about the request itself.
-            FetchError::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
-            FetchError::WaitTooLong { .. }
-            | FetchError::TooLarge(_)
-            | FetchError::Unreadable(_)
-            | FetchError::EmptyDay
-            | FetchError::OtherDay(_)
-            | FetchError::Request(_) => false,
-        }
-    }
-
     /// How long the server asks to wait before the next try. It may ask for any time: whoever
     /// waits sets a longest one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             FetchError::Status { retry_after, .. } => *retry_after,
-            FetchError::WaitTooLong { asked, .. } => Some(*asked),
             _ => None,
         }
     }
@@ -97,11 +57,8 @@ impl FetchError {
         match self {
             FetchError::Connect(_) => "connect".to_owned(),
             FetchError::Timeout => "timeout".to_owned(),
-            FetchError::Status { status, .. } | FetchError::WaitTooLong { status, .. } => {
-                format!("status {status}")
-            }
+            FetchError::Status { status, .. } => format!("status {status}"),
             FetchError::Body(_) => "body".to_owned(),
-            FetchError::TooLarge(_) => "too large".to_owned(),
             FetchError::Content(_) => "content".to_owned(),
             FetchError::Unreadable(_) => "unreadable".to_owned(),
             FetchError::EmptyDay => "empty day".to_owned(),
@@ -136,14 +93,10 @@ impl From<reqwest::Error> for FetchError {
     }
 }
 
+/// Such as `, try again after 3 s`, or `1.5 s`.
 fn again(wait: Duration) -> String {
-    format!(", try again after {}", seconds(wait))
-}
-
-/// Such as `3 s` or `1.5 s`.
-fn seconds(time: Duration) -> String {
-    match time.subsec_millis() {
-        0 => format!("{} s", time.as_secs()),
-        _ => format!("{:.1} s", time.as_secs_f64()),
+    match wait.subsec_millis() {
+        0 => format!(", try again after {} s", wait.as_secs()),
+        _ => format!(", try again after {:.1} s", wait.as_secs_f64()),
     }
 }

@@ -5,7 +5,6 @@
 
 use super::day::{Day, Reading, Station};
 use super::error::FetchError;
-use super::fetch::compressed;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -95,7 +94,8 @@ pub fn parse_day(body: &[u8]) -> Result<Day, FetchError> {
 /// not even plain text.
 pub fn parse_page(body: &[u8]) -> Result<(Day, Option<String>), FetchError> {
     if body.starts_with(b"\x1f\x8b") {
-        return Err(compressed("gzip"));
+        let why = "it is compressed (gzip), which was not asked for".to_owned();
+        return Err(FetchError::Unreadable(why));
     }
     if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
         let why = "it is text in UTF-16, and JSON is UTF-8".to_owned();
@@ -281,7 +281,6 @@ mod tests {
         ] {
             let error = parse_day(body.as_bytes()).unwrap_err();
             assert!(matches!(&error, FetchError::Content(why) if why.contains(said)), "{error}");
-            assert!(error.is_worth_retrying());
         }
     }
 }

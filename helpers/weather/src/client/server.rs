@@ -14,7 +14,7 @@ use thiserror::Error;
 ///
 /// ```text
 /// let server = WeatherServer::start(ServerSettings::default())?;
-/// let day = fetch_day(&reqwest::Client::new(), &server.url(), "2020-09-06").await?;
+/// let answer = reqwest::get(day_url(&server.url(), "2020-09-06")).await?;
 /// println!("{} requests", server.log()?.requests);
 /// ```
 pub struct WeatherServer {
@@ -74,8 +74,8 @@ impl WeatherServer {
         Ok(server)
     }
 
-    /// Where it listens, such as `http://127.0.0.1:40123`: what the fetching functions want as
-    /// `base_url`.
+    /// Where it listens, such as `http://127.0.0.1:40123`: what [`day_url`](super::day_url) wants
+    /// as `base_url`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -15,8 +15,6 @@ pub struct Answer {
     fault: Option<Fault>,
     /// What is still to be sent.
     rest: Bytes,
-    /// How many blanks follow, of a body that is too large.
-    blanks: usize,
     /// How many bytes it is said to have, if that is said.
     length: Option<usize>,
     /// Before a cut, and between drops.
@@ -29,10 +27,6 @@ const BEFORE_THE_CUT: Duration = Duration::from_millis(10);
 
 const DRIP: Duration = Duration::from_millis(100);
 
-const BLANKS: &[u8] = &[b' '; 64 * 1024];
-
-const HUGE: usize = 100_000_000;
-
 impl Answer {
     /// All of it at once.
     pub fn whole(bytes: Bytes) -> Answer {
@@ -40,7 +34,6 @@ impl Answer {
             fault: None,
             length: Some(bytes.len()),
             rest: bytes,
-            blanks: 0,
             pause: Box::pin(sleep(Duration::ZERO)),
             _visit: None,
         }
@@ -50,8 +43,7 @@ impl Answer {
     ///
     /// - a cut: the first half, and then the connection is cut;
     /// - truncated: the first half, which passes for the whole;
-    /// - a drip: one byte at a time, and blanks for ever after the last one;
-    /// - huge: 100 MB, and no word about it beforehand.
+    /// - a drip: one byte at a time, and blanks for ever after the last one.
     pub fn new(fault: Option<Fault>, bytes: Bytes, visit: Visit) -> Answer {
         let half = bytes.slice(..bytes.len() / 2);
         let whole = Answer { fault, _visit: Some(visit), ..Answer::whole(bytes) };
@@ -61,7 +53,6 @@ impl Answer {
             }
             Some(Fault::Truncated) => Answer { length: Some(half.len()), rest: half, ..whole },
             Some(Fault::Drip) => Answer { length: None, ..whole },
-            Some(Fault::Huge) => Answer { length: None, rest: Bytes::new(), blanks: HUGE, ..whole },
             _ => whole,
         }
     }
@@ -84,11 +75,6 @@ impl Body for Answer {
                 ready!(self.pause.as_mut().poll(context));
                 self.pause = Box::pin(sleep(DRIP));
                 if self.rest.is_empty() { Bytes::from_static(b" ") } else { self.rest.split_to(1) }
-            }
-            Some(Fault::Huge) => {
-                let count = BLANKS.len().min(self.blanks);
-                self.blanks -= count;
-                Bytes::from_static(&BLANKS[..count])
             }
             _ => take(&mut self.rest),
         };

@@ -1,9 +1,17 @@
 //! Temperatures that could have been measured, in the formats of data.gov.sg.
 
-use crate::settings::Version;
 use platform::chance::{chance, number_of};
 use std::f64::consts::PI;
 use std::fmt::Write;
+
+/// A version of the format of data.gov.sg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// A day in one piece.
+    V1,
+    /// A day in pages.
+    V2,
+}
 
 /// Id, name, latitude and longitude. Ids, names and places are those of the real service as far
 /// as they were known; a station that is some hundred metres off does not matter here.

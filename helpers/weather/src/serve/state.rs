@@ -3,8 +3,8 @@
 //! Latency and faults depend on the seed, the date and the attempt, not on who came before: a run
 //! can be repeated although its requests arrive in another order. Only the limits look at others.
 
-use super::readings;
-use crate::settings::{CallLimit, Fault, Latency, LogEntry, ServerLog, ServerSettings, Version};
+use super::readings::{self, Version};
+use crate::settings::{CallLimit, Fault, Latency, LogEntry, ServerLog, ServerSettings};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use platform::chance::{chance, number_of};

@@ -16,7 +16,7 @@ const FEWEST_EXERCISES: usize = 2;
 
 /// What a cell that one can read is, in the chapters whose second edition is there: see
 /// CONTRIBUTING for why. Exercises, checks and solutions are cells of their own kind.
-const SECOND_EDITION: [&str; 4] = ["00-", "01-", "02-", "03-"];
+const SECOND_EDITION: [&str; 7] = ["00-", "01-", "02-", "03-", "04-", "05-", "06-"];
 const FIRST_LANE: usize = 12;
 const FURTHER: &str = "## Going further";
 const MEDIAN_LINES: usize = 8;

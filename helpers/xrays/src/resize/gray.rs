@@ -15,7 +15,7 @@ use zune_jpeg::JpegDecoder;
 pub(super) fn decode_into(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
     let header = header::check(bytes)?;
     contained(|| match header.format {
-        Format::Jpeg => jpeg(bytes, header.by_colour, pixels),
+        Format::Jpeg => gray_of_jpeg(bytes, header.by_colour, pixels),
         Format::Png => {
             let image = by_image(bytes, ImageFormat::Png)?;
             let size = (image.width(), image.height());
@@ -47,7 +47,9 @@ fn mistake() -> Reason {
 /// More scans than any encoder writes: each one is a pass over the whole image.
 pub(super) const MAX_SCANS: usize = 64;
 
-fn jpeg(bytes: &[u8], by_colour: bool, pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
+/// The decoder: the crate `zune-jpeg`. Where brightness is stored apart from the colours, these are
+/// not even looked at.
+fn gray_of_jpeg(bytes: &[u8], by_colour: bool, pixels: &mut Vec<u8>) -> Result<(u32, u32), Reason> {
     let damaged = |_: zune_jpeg::errors::DecodeErrors| mistake();
     let options = DecoderOptions::default()
         .set_max_width(usize::from(u16::MAX))

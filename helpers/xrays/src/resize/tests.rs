@@ -324,3 +324,47 @@ fn real_xrays_come_out_alike() {
         assert!(difference <= 1.0, "{}: {difference}", xray.path.display());
     }
 }
+
+#[test]
+fn any_size_and_filter_and_the_thumbnail_is_one_of_them() {
+    let picture = decode_gray(&fs::read(images().join("large-gray.jpg")).unwrap()).unwrap();
+    let side = SIDE as u32;
+    let same = shrink_to(&picture, side, side, Filter::CatmullRom);
+    assert_eq!(same, shrink(&picture).image());
+    assert_eq!(shrink_to(&picture, 40, 30, Filter::Box).dimensions(), (40, 30));
+    assert_eq!(shrink_to(&picture, 0, 9, Filter::Lanczos3).dimensions(), (1, 9));
+    let of_nothing = shrink_to(&GrayImage::new(0, 0), 3, 2, Filter::Box);
+    assert!(of_nothing.pixels().all(|pixel| pixel.0[0] == 0));
+}
+
+#[test]
+fn a_stopwatch_changes_nothing() {
+    let path = images().join("large-gray.jpg");
+    let (mut whole, mut scaled) = (Laps::new(), Laps::new());
+    assert_eq!(resize_in_stages(&path, &mut whole), resize(&path));
+    assert_eq!(resize_scaled_in_stages(&path, &mut scaled), resize_scaled(&path));
+    for laps in [whole, scaled] {
+        let spent = laps.spent(&["read", "decode", "resize"]);
+        assert!(spent.iter().all(|&stage| stage > 0.0), "{spent:?}");
+        assert!((spent.iter().sum::<f64>() - laps.total()).abs() < 1e-9);
+    }
+}
+
+/// What chapter 06 draws as the parts of a bar is the time of the path, and not of something else.
+#[test]
+fn the_stages_of_a_path_add_up_to_its_time() {
+    type InStages = fn(&Path, &mut Laps) -> Result<Thumbnail, ResizeError>;
+    let paths = ["large-gray.jpg", "large-colour.jpg", "gray.png"].map(|name| images().join(name));
+    for in_stages in [resize_in_stages as InStages, resize_scaled_in_stages] {
+        let share = |_| {
+            let (mut laps, start) = (Laps::new(), std::time::Instant::now());
+            for path in paths.iter().cycle().take(60) {
+                in_stages(path, &mut laps).unwrap();
+            }
+            laps.total() / start.elapsed().as_secs_f64()
+        };
+        // A busy machine may take this thread away just where a run ends.
+        let best = (0..3).map(share).fold(0.0, f64::max);
+        assert!((0.9..=1.0).contains(&best), "the stages are {best:.3} of the whole");
+    }
+}

@@ -38,11 +38,26 @@ impl Thumbnail {
         self.0.iter().map(|&level| f64::from(level)).sum::<f64>() / self.0.len() as f64
     }
 
+    /// How far two thumbnails lie apart at most, in levels.
+    pub fn largest_difference(&self, other: &Thumbnail) -> u8 {
+        let pairs = self.0.iter().zip(&other.0);
+        pairs.map(|(&a, &b)| a.abs_diff(b)).max().unwrap_or(0)
+    }
+
     /// How far two thumbnails lie apart: the mean absolute difference, in levels.
     pub fn difference(&self, other: &Thumbnail) -> f64 {
         let pairs = self.0.iter().zip(&other.0);
         pairs.map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>() / self.0.len() as f64
     }
+}
+
+/// How far two lists of thumbnails lie apart, pair by pair: the mean difference of all levels, and
+/// the largest one. What only one of the lists has does not count; without a pair the mean is 0.
+pub fn differences(reference: &[Thumbnail], others: &[Thumbnail]) -> (f64, u8) {
+    let pairs = || reference.iter().zip(others);
+    let sum: f64 = pairs().map(|(a, b)| a.difference(b)).sum();
+    let largest = pairs().map(|(a, b)| a.largest_difference(b)).max();
+    (sum / pairs().count().max(1) as f64, largest.unwrap_or(0))
 }
 
 impl fmt::Debug for Thumbnail {
@@ -86,5 +101,10 @@ mod tests {
         other.0[0] = 64;
         assert_eq!(black.difference(&other), 64.0 / 4096.0);
         assert_eq!(other.mean(), 64.0 / 4096.0);
+        assert_eq!(black.largest_difference(&other), 64);
+        let pair = [black.clone(), other.clone()];
+        let apart = differences(&pair, &[other.clone(), other]);
+        assert_eq!(apart, (32.0 / 4096.0, 64));
+        assert_eq!(differences(&pair, &[]), (0.0, 0));
     }
 }
