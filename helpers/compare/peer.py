@@ -22,6 +22,15 @@ def pillow():
     return f"Pillow {PIL.__version__}", resize, Image.Image.tobytes
 
 
+def reducing_gap():
+    from PIL import Image
+
+    def resize(path):
+        return Image.open(path).convert("L").resize((64, 64), reducing_gap=2.0)
+
+    return pillow()[0], resize, Image.Image.tobytes
+
+
 def draft():
     from PIL import Image
 
@@ -37,12 +46,35 @@ def opencv():
     import cv2
 
     cv2.setNumThreads(1)
-    flags = cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
+    reduced = cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
+    whole = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
 
     def resize(path):
-        return cv2.resize(cv2.imread(path, flags), (64, 64), interpolation=cv2.INTER_AREA)
+        image = cv2.imread(path, reduced)
+        if min(image.shape) < 64:
+            image = cv2.imread(path, whole)
+        return cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
 
     return f"OpenCV {cv2.__version__}", resize, lambda image: image.tobytes()
+
+
+def simplejpeg():
+    """libjpeg-turbo called directly: of the sizes that it can decode, the smallest that is enough."""
+    import importlib.metadata
+
+    import simplejpeg
+    from PIL import Image
+
+    def resize(path):
+        with open(path, "rb") as file:
+            jpeg = file.read()
+        if not simplejpeg.is_jpeg(jpeg):
+            return Image.open(path).convert("L").resize((64, 64))
+        small = simplejpeg.decode_jpeg(jpeg, "GRAY", min_height=64, min_width=64)
+        return Image.fromarray(small[:, :, 0]).resize((64, 64))
+
+    version = importlib.metadata.version("simplejpeg")
+    return f"simplejpeg {version}", resize, Image.Image.tobytes
 
 
 def libvips():
@@ -60,6 +92,16 @@ def libvips():
 
     version = ".".join(str(pyvips.version(i)) for i in range(3))
     return f"libvips {version}", resize, bytes
+
+
+LIBRARIES = {
+    "pillow": pillow,
+    "reducing_gap": reducing_gap,
+    "draft": draft,
+    "opencv": opencv,
+    "simplejpeg": simplejpeg,
+    "libvips": libvips,
+}
 
 
 def pillow_in_a_worker(path):
@@ -125,8 +167,7 @@ class Images:
     "thumbnails" with the pixels of the last run."""
 
     def __init__(self, request):
-        libraries = {"pillow": pillow, "draft": draft, "opencv": opencv, "libvips": libvips}
-        self.version, self.resize, self.to_bytes = libraries[request["library"]]()
+        self.version, self.resize, self.to_bytes = LIBRARIES[request["library"]]()
         self.files = request["files"]
         self.pool = None
         if "pool" in request:

@@ -20,11 +20,13 @@ type Resize = fn(&Path) -> Result<Thumbnail, ResizeError>;
 type ResizeAll = fn(&ProcessPool, &[PathBuf]) -> Result<Thumbnails, ItemError>;
 
 /// The library's name in `peer.py`, and the name in the table.
-const PEERS: [(&str, &str); 4] = [
+const PEERS: [(&str, &str); 6] = [
     ("pillow", report::PILLOW),
+    ("reducing_gap", report::GAP),
     ("draft", report::DRAFT),
     ("opencv", report::OPENCV),
     ("libvips", report::LIBVIPS),
+    ("simplejpeg", report::TURBO),
 ];
 const OURS: [(&str, Resize); 3] =
     [(report::PLAIN, resize_plain), (report::FAST, resize), (report::SCALED, resize_scaled)];

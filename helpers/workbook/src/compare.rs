@@ -21,10 +21,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// The libraries to compare with.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "pillow>=12,<14",
     "opencv-python-headless>=4.10,<6",
     "pyvips[binary]>=3,<4",
+    "simplejpeg>=1.8,<2",
     "numpy>=2,<3",
     "joblib>=1.4,<2",
     "requests>=2.31,<3",
@@ -34,7 +35,7 @@ const PACKAGES: [&str; 8] = [
 
 #[derive(clap::Subcommand)]
 pub enum What {
-    /// X-rays to thumbnails: Pillow, OpenCV, libvips and the ways of chapter 06
+    /// X-rays to thumbnails: Pillow, OpenCV, libvips, libjpeg-turbo and the ways of chapter 06
     ///
     /// Works on the X-rays that WORKBOOK_XRAYS names, otherwise on the synthetic ones. Every
     /// variant runs once in every round, on one core; then Pillow in the processes of Python's
