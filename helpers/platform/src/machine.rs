@@ -47,15 +47,15 @@ pub fn cores() -> usize {
 impl Machine {
     /// What tells this machine from others, in one line: cores, processor, system.
     pub fn name(&self) -> String {
-        format!("{} · {} · {}", self.granted(), self.cpu, self.os)
+        let plural = if self.all_cores == 1 { "" } else { "s" };
+        format!("{} core{plural} · {} · {}", self.granted(), self.cpu, self.os)
     }
 
-    /// `2 cores`, or `2 of 64 cores` where this process may not use all that there are.
+    /// `2`, or `2 of 64` where this process may not use all cores that there are.
     fn granted(&self) -> String {
-        let plural = if self.all_cores == 1 { "" } else { "s" };
         match self.cores == self.all_cores {
-            true => format!("{} core{plural}", self.cores),
-            false => format!("{} of {} core{plural}", self.cores, self.all_cores),
+            true => self.cores.to_string(),
+            false => format!("{} of {}", self.cores, self.all_cores),
         }
     }
 
@@ -67,7 +67,7 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "cores      {}", self.granted().trim_end_matches(" core").trim_end_matches(" cores"))?;
+        writeln!(f, "cores      {}", self.granted())?;
         writeln!(f, "processor  {}", self.cpu)?;
         match self.memory {
             Some(bytes) => writeln!(f, "memory     {:.1} GB", bytes as f64 / 1e9)?,
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_part_of_the_cores_is_told_as_such() {
         let with = |cores, all_cores| Machine { cores, all_cores, ..machine().clone() }.granted();
-        assert_eq!([with(2, 64), with(2, 2), with(1, 1)], ["2 of 64 cores", "2 cores", "1 core"]);
+        assert_eq!([with(2, 64), with(2, 2), with(1, 1)], ["2 of 64", "2", "1"]);
         assert!(machine().all_cores >= cores());
     }
 }
