@@ -156,8 +156,8 @@ fn times(ratio: f64) -> String {
 }
 
 /// Prints whether what a chapter says holds on this machine: `✓`, `✗`, or `–` where it cannot be
-/// told. `holds` is a condition, or an `Option` of one; `why` names the numbers behind it. For what
-/// was timed, a comparison's own `claim` finds both by itself.
+/// told. `holds` is a condition, or an `Option` of one; `why` names the numbers behind it, on a line of
+/// their own where they are long. For what was timed, a comparison's own `claim` finds both by itself.
 ///
 /// A `✗` is no failure: machines differ, and the line says how yours does.
 ///
@@ -177,12 +177,20 @@ fn claim_line(what: &str, holds: Option<bool>, why: &str) -> String {
         Some(false) => ("✗", "not on this machine: "),
         None => ("–", "cannot be told here: "),
     };
-    match (verdict, why) {
+    let line = match (verdict, why) {
         ("", "") => format!("{mark} {what}"),
         (_, "") => format!("{mark} {what} ({})", verdict.trim_end_matches(": ")),
         _ => format!("{mark} {what} ({verdict}{why})"),
+    };
+    match line.chars().count() > LONGEST_LINE && !why.is_empty() {
+        // The notebook would break it at its edge, in the middle of a word.
+        true => format!("{mark} {what}\n  {verdict}{}", why.replace("; ", ";\n  ")),
+        false => line,
     }
 }
+
+/// What fits beside the prompt of a notebook, in characters; a cell's lines are no longer either.
+const LONGEST_LINE: usize = 92;
 
 #[cfg(test)]
 mod tests {
@@ -196,6 +204,11 @@ mod tests {
             "✗ a < b (not on this machine: 2 and 1)"
         );
         assert_eq!(claim_line("a < b", None, ""), "– a < b (cannot be told here)");
+        let (what, why) = ("w".repeat(50), format!("too far apart; {}", "n".repeat(50)));
+        assert_eq!(
+            claim_line(&what, None, &why),
+            format!("– {what}\n  cannot be told here: too far apart;\n  {}", "n".repeat(50))
+        );
     }
 
     fn pair() -> Comparison<()> {
