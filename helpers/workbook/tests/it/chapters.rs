@@ -1,9 +1,6 @@
-//! Are the chapters well formed, and does every cell of them run?
+//! Are the chapters well formed? `exercises` runs them.
 
-use crate::common::{
-    SETUP, chapters, exercise_of, leave_out, name_of, read_json, say, set_up, tagged, text,
-    text_of, turn, workbook,
-};
+use crate::common::{SETUP, chapters, exercise_of, name_of, read_json, tagged, text};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,29 +19,6 @@ const FURTHER: &str = "## Going further";
 const MEDIAN_LINES: usize = 8;
 const VISIBLE_LINES: usize = 16;
 const WIDEST_LINE: usize = 92;
-
-#[test]
-fn every_cell_of_every_chapter_runs() {
-    if chapters().is_empty() {
-        say("the chapters were not run: there are none yet");
-        return;
-    }
-    set_up();
-    let _turn = turn();
-    // `CHAPTER=07b` runs one chapter, for whoever writes it; `07` the two parts of that.
-    let only = std::env::var("CHAPTER").ok();
-    let output = workbook().args(["run", "--timeout", "600"]).args(only).output().unwrap();
-    let said = text_of(&output);
-    say(&said);
-    assert!(output.status.success(), "{said}");
-    for line in said.lines() {
-        let Some(left_out) = line.strip_prefix("– left out: ") else {
-            continue;
-        };
-        let (cells, why) = left_out.split_once(": ").unwrap();
-        leave_out(cells, why);
-    }
-}
 
 /// Without a kernel: everything that can be seen from the files.
 #[test]

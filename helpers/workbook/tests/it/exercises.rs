@@ -1,4 +1,4 @@
-//! Do the checks accept the solutions and nothing else?
+//! Does every cell of every chapter run, and do the checks accept the solutions and nothing else?
 //!
 //! For each chapter with exercises, `tests/wrong/NN-name.txt` holds wrong answers that a reader
 //! might well give:
@@ -14,8 +14,8 @@
 //! after each, by the check again.
 
 use crate::common::{
-    Cell, Notebook, SETUP, chapters, code, exercise_of, name_of, read_json, root, run, stdout_of,
-    tagged,
+    Cell, Notebook, SETUP, chapters, code, exercise_of, leave_out, name_of, read_json, root, run,
+    say, stdout_of, tagged,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -83,11 +83,7 @@ fn with_wrong_answers(
     let mut copy: Vec<Value> = Vec::new();
     let mut expectations = BTreeMap::new();
     for cell in cells {
-        let mut cell = cell.clone();
-        if cell["cell_type"] == json!("code") {
-            // What was published is not demanded again here; `chapters` does that.
-            cell["outputs"] = json!([]);
-        }
+        let cell = cell.clone();
         let id = exercise_of(&cell);
         let is_check = tagged(&cell, "check");
         if is_check {
@@ -103,6 +99,8 @@ fn with_wrong_answers(
         let Some(mut check) = check else { continue };
         // A wrong answer may well panic, on a thread of its own too.
         check["metadata"]["tags"] = json!(["allow-stderr"]);
+        // What was published is demanded of the chapter's own cells only.
+        check["outputs"] = json!([]);
         for wrong in answers.get(&id).into_iter().flatten() {
             let mut answer = check.clone();
             answer["source"] = json!(wrong.code);
@@ -134,6 +132,14 @@ fn faults_of(name: &str, cells: &[Value], answers: &WrongAnswers) -> Vec<String>
     let (copy, expectations) = with_wrong_answers(cells, answers);
     let notebook = Notebook::of_values(name, copy);
     let ran = run(&notebook, &["--save", "--timeout", "600"]);
+    say(&ran.stdout);
+    for line in ran.stdout.lines() {
+        if let Some(left_out) = line.strip_prefix("– left out: ") {
+            // The numbers are the copy's: the reason counts.
+            let why = left_out.split_once(": ").map_or(left_out, |(_, why)| why);
+            leave_out(&format!("cells of {name}.ipynb"), why);
+        }
+    }
     if ran.code != Some(0) {
         faults.push(format!("a cell failed:\n{}", ran.stdout));
         return faults;
@@ -150,26 +156,49 @@ fn wrong_answers_for(chapter: &Path) -> PathBuf {
     root().join("helpers/workbook/tests/wrong").join(name)
 }
 
-#[test]
-fn every_check_rejects_the_stub_and_wrong_answers_and_accepts_the_solution() {
-    let mut faults = Vec::new();
-    // `CHAPTER=07b` tests one chapter, for whoever writes it.
-    let only = std::env::var("CHAPTER").unwrap_or_default();
-    for chapter in chapters() {
-        if !name_of(&chapter).starts_with(&only) {
-            continue;
+/// One test for each chapter, which can be run by its name, as `chapter_07b`.
+macro_rules! tests_of_chapters {
+    ($($test:ident $number:literal)*) => {
+        $(
+            #[test]
+            fn $test() {
+                every_cell_runs_and_the_checks_tell_answers_apart($number);
+            }
+        )*
+
+        #[test]
+        fn every_chapter_has_a_test() {
+            let tested = [$($number),*];
+            let numbers = chapters().iter().map(|path| name_of(path)).collect::<Vec<_>>();
+            let numbers: Vec<&str> = numbers.iter().filter_map(|name| name.split('-').next()).collect();
+            assert_eq!(numbers, tested);
         }
-        let notebook = read_json(&chapter);
-        let cells = notebook["cells"].as_array().unwrap();
-        if !cells.iter().any(|cell| tagged(cell, "exercise")) {
-            continue;
-        }
-        let answers = parse(&fs::read_to_string(wrong_answers_for(&chapter)).unwrap_or_default());
-        let name = name_of(&chapter);
-        let found = faults_of(name.trim_end_matches(".ipynb"), cells, &answers);
-        faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
-    }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    };
+}
+
+tests_of_chapters! {
+    chapter_00 "00"
+    chapter_01 "01"
+    chapter_02 "02"
+    chapter_03 "03"
+    chapter_04 "04"
+    chapter_05 "05"
+    chapter_06 "06"
+    chapter_07a "07a"
+    chapter_07b "07b"
+    chapter_08 "08"
+}
+
+fn every_cell_runs_and_the_checks_tell_answers_apart(number: &str) {
+    let prefix = format!("{number}-");
+    let all = chapters();
+    let chapter = all.iter().find(|path| name_of(path).starts_with(&prefix)).expect("the chapter");
+    let notebook = read_json(chapter);
+    let answers = parse(&fs::read_to_string(wrong_answers_for(chapter)).unwrap_or_default());
+    let name = name_of(chapter);
+    let cells = notebook["cells"].as_array().unwrap();
+    let faults = faults_of(name.trim_end_matches(".ipynb"), cells, &answers);
+    assert!(faults.is_empty(), "{name}:\n{}", faults.join("\n"));
 }
 
 #[test]
