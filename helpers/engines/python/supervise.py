@@ -164,13 +164,13 @@ class Supervisor:
     def __init__(self, folder, settings):
         self.folder, self.settings = folder, settings
         self.watchman = Watchman()
-        self.environment = environment(folder, settings)
-        self.plans = dict(plans(folder, settings))
         self.running, self.state, self.ready = {}, {}, False
         try:
+            self.environment = environment(folder, settings)
+            self.plans = dict(plans(folder, settings))
             for name in self.plans:
                 self.start(name)
-        except OSError as error:
+        except (ImportError, OSError) as error:
             self.end()
             sys.exit(f"error: {error}; `cargo workbook setup --cluster` installs what is missing")
 

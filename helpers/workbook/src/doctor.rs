@@ -114,6 +114,11 @@ fn print_cluster(layout: &Layout) {
             None => Err(format!("not built; {build}")),
         },
     );
+    let engines = Environment::of_the_workbook(layout.python_engines());
+    for (name, _) in cluster::PYTHON {
+        let mend = || "not installed; `cargo workbook setup --cluster` installs it".to_owned();
+        line(name, version_of(&engines, name).ok_or_else(mend));
+    }
     for tool in cluster::TOOLS {
         line(tool, cluster::tool_version(tool));
     }
