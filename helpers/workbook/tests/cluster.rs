@@ -1,6 +1,6 @@
 //! Does a cluster lose nothing when a part of it is killed, and leave nothing behind?
 //!
-//! These tests need the programs that `cargo workbook setup --cluster` builds, Redis and GNU
+//! These tests need what `cargo workbook setup --cluster` builds and installs, Redis and GNU
 //! parallel. Without them each is left out and proves nothing (see `left_out`).
 
 mod left_out;
@@ -255,6 +255,180 @@ fn gnu_parallel_goes_on_where_it_was_killed() {
         assert!(jobs.len() >= IMAGES && jobs.len() <= IMAGES + 2, "{} jobs", jobs.len());
     }
     assert!(interrupted > 0, "no kill came in the middle of a run");
+}
+
+/// Whether an engine from Python is installed.
+fn has_python(engine: &str, program: &str) -> bool {
+    let bin = helpers::paths::root().join("target/workbook/cluster/python-engines/bin");
+    let there = bin.join(program).exists();
+    if !there {
+        let why = "it is not installed: `cargo workbook setup --cluster`";
+        left_out::leave_out(&format!("that a killed worker of {engine} loses what it may"), why);
+    }
+    there
+}
+
+/// Kills a worker in the middle of a job. The results that may be missing are `lost`; all others are
+/// as they are without a kill, and so is everything after the worker was healed.
+fn kill_a_worker_from_python(engine: &str, program: &str, lost: std::ops::RangeInclusive<usize>) {
+    let _alone = alone();
+    if !has_python(engine, program) {
+        return;
+    }
+    let cluster = Cluster::of_python(engine, 2, None).unwrap();
+    let (calm, disturbed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let make = |to: &tempfile::TempDir, at_least: f64| {
+        cluster.images(&paths(), to.path(), at_least).unwrap()
+    };
+    let expected = make(&calm, 0.0).done().unwrap();
+    assert_eq!((expected.items, expected.lost.len()), (IMAGES, 0));
+    let before = cluster.journal().len();
+    let job = make(&disturbed, 0.02);
+    cluster.wait_for_beginnings(before, IMAGES / 3);
+    cluster.kill("worker-1").unwrap();
+    let done = job.done().unwrap();
+    println!("{engine}: {done:?}, {} twice", handed_out_again(&cluster.journal()[before..]));
+    assert_eq!(done.items + done.lost.len(), IMAGES);
+    assert!(lost.contains(&done.lost.len()), "{done:?}");
+    for path in paths().iter().filter(|path| !done.lost.contains(path)) {
+        let small = Path::new(path.file_name().unwrap());
+        let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(small)).unwrap();
+        assert_eq!(read(&calm), read(&disturbed), "{}", path.display());
+    }
+    let report = cluster.heal().unwrap();
+    assert!(report.names().iter().all(|name| report.pid(name).is_some()), "{report}");
+    assert_eq!(make(&calm, 0.0).done().unwrap().digest, expected.digest);
+    let all = pids(&cluster);
+    drop(cluster);
+    assert_gone(&all);
+}
+
+/// The task that ran, which was crossed off already, and the four that a worker holds by default.
+#[test]
+fn a_killed_celery_worker_costs_what_its_default_allows() {
+    kill_a_worker_from_python("celery", "celery", 1..=6);
+}
+
+/// A message that the worker has just taken from Redis, but not yet noted as taken, is lost: these are
+/// two steps in Celery's transport. That is rare, and one message at most.
+#[test]
+fn a_killed_celery_worker_that_acknowledges_late_costs_next_to_nothing() {
+    kill_a_worker_from_python("celery-late", "celery", 0..=1);
+}
+
+#[test]
+fn a_killed_dask_worker_costs_no_image() {
+    kill_a_worker_from_python("dask", "dask", 0..=0);
+}
+
+#[test]
+fn a_killed_spark_worker_with_its_executor_costs_no_image() {
+    kill_a_worker_from_python("pyspark", "spark-class", 0..=0);
+}
+
+#[test]
+fn engines_from_python_give_one_table_and_two_kinds_of_queue_share_a_redis() {
+    let _alone = alone();
+    let all = [("celery", "celery"), ("dask", "dask"), ("pyspark", "spark-class")];
+    if !all.iter().all(|(engine, program)| has_python(engine, program)) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for part in 0..3 {
+        let line = |n: i32| {
+            format!(
+                "{{\"station\":\"S{}\",\"celsius\":{}.{}}}\n",
+                n % 7,
+                n % 13 - 5,
+                (n + part) % 10
+            )
+        };
+        let lines: String = (0..500).map(line).collect();
+        std::fs::write(folder.path().join(format!("{part}.jsonl")), lines).unwrap();
+    }
+    let mut digests = HashSet::new();
+    for (engine, _) in all {
+        let cluster = Cluster::of_python(engine, 1, None).unwrap();
+        let done = cluster.stations(folder.path()).unwrap();
+        assert_eq!(done.items, 7, "{engine}");
+        digests.insert(done.digest);
+        assert_eq!(cluster.empty_tasks(50).unwrap().items, 50);
+        let error = cluster.stations(Path::new("/no/such")).unwrap_err().to_string();
+        assert!(error.contains("no readings"), "{error}");
+    }
+    assert_eq!(digests.len(), 1, "{digests:?}");
+    if !ready("that apalis and Celery share a Redis", &["redis-server"]) {
+        return;
+    }
+    let queue = Cluster::of_workers(1).unwrap();
+    let celery = Cluster::of_python("celery", 1, Some(&queue)).unwrap();
+    assert!(!celery.status().unwrap().names().contains(&"redis".to_owned()));
+    let out = tempfile::tempdir().unwrap();
+    queue.resize_later(&paths()[..9], out.path(), 0.0).unwrap();
+    assert_eq!(celery.empty_tasks(50).unwrap().items, 50);
+    assert_eq!(queue.wait_for_tasks(Duration::from_secs(60)).unwrap().done, 9);
+}
+
+/// All processes that one has started, and those that these have.
+fn below(root: u32) -> Vec<u32> {
+    let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().unwrap();
+    let text = String::from_utf8(listed.stdout).unwrap();
+    let number = |word: Option<&str>| word?.parse::<u32>().ok();
+    let pair = |line: &str| {
+        let mut words = line.split_whitespace();
+        Some((number(words.next())?, number(words.next())?))
+    };
+    let pairs: Vec<(u32, u32)> = text.lines().filter_map(pair).collect();
+    let mut family = vec![root];
+    let mut seen = 0;
+    while let Some(&parent) = family.get(seen) {
+        family.extend(pairs.iter().filter(|pair| pair.1 == parent).map(|pair| pair.0));
+        seen += 1;
+    }
+    family.split_off(1)
+}
+
+/// What this test starts: an engine from Python, and then nothing.
+#[test]
+fn hold_an_engine_from_python() {
+    if let Ok(engine) = std::env::var("HOLD_AN_ENGINE") {
+        let _engine = Cluster::of_python(&engine, 1, None).unwrap();
+        println!("HELD");
+        std::thread::sleep(Duration::from_secs(600));
+    }
+}
+
+#[test]
+fn an_owner_that_is_killed_leaves_no_process_of_an_engine_from_python() {
+    use std::io::{BufRead, BufReader};
+    let _alone = alone();
+    for (engine, program) in [("celery", "celery"), ("dask", "dask"), ("pyspark", "spark-class")] {
+        // The notebook is killed, or the supervisor, which can then end nothing itself.
+        for whom in ["notebook", "supervisor"] {
+            if !has_python(engine, program) {
+                return;
+            }
+            let mut owner = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "hold_an_engine_from_python", "--nocapture"])
+                .env("HOLD_AN_ENGINE", engine)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+            assert!(lines.any(|line| line.unwrap().contains("HELD")), "{engine}");
+            let pids = below(owner.id());
+            assert!(pids.len() >= 4 && pids.iter().all(|pid| is_alive(*pid)), "{pids:?}");
+            if whom == "supervisor" {
+                // SAFETY: only sends a signal, to a process of this test's.
+                unsafe { libc::kill(pids[0] as i32, libc::SIGKILL) };
+                // It is the owner's child, which does not wait for it.
+                assert_gone(&pids[1..]);
+            }
+            owner.kill().unwrap();
+            owner.wait().unwrap();
+            assert_gone(&pids);
+        }
+    }
 }
 
 /// What this test starts: a cluster, whose processes it prints, and then nothing.
