@@ -82,6 +82,8 @@ def environment(folder, settings):
             SPARK_LOCAL_IP="127.0.0.1",
             SPARK_LOCAL_DIRS=str(folder / "spark"),
             PYSPARK_PYTHON=sys.executable,
+            # A second way to hand in work, on a port that is always the same.
+            SPARK_DAEMON_JAVA_OPTS="-Dspark.master.rest.enabled=false",
         )
         kept.update(java.environment(folder))
     return kept
@@ -103,11 +105,13 @@ def plans(folder, settings):
             line = [str(bin_ / "celery"), "-A", "with_celery", "worker", "-n", f"{name}@%h"]
             yield name, [*line, *"-c 1 -P prefork -l WARNING".split(), *QUIET_CELERY]
     elif engine == "dask":
-        dask, host = str(bin_ / "dask"), ["--host", "127.0.0.1"]
-        yield "scheduler", [dask, "scheduler", *host, "--port", str(scheduler), "--no-dashboard"]
+        # Without a dashboard there is still a server for HTTP, on all addresses if nobody says where.
+        host = "--host 127.0.0.1 --no-dashboard --dashboard-address 127.0.0.1:0".split()
+        dask = str(bin_ / "dask")
+        yield "scheduler", [dask, "scheduler", *host, "--port", str(scheduler)]
         for name in workers:
             line = [dask, "worker", f"tcp://127.0.0.1:{scheduler}", *host, "--name", name]
-            small = "--nthreads 1 --no-nanny --no-dashboard --memory-limit 0".split()
+            small = "--nthreads 1 --no-nanny --memory-limit 0".split()
             yield name, [*line, *small, "--local-directory", str(folder)]
     elif engine == "pyspark":
         spark = [str(bin_ / "spark-class")]

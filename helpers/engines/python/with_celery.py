@@ -44,10 +44,10 @@ def nothing(n):
 
 class Engine:
     def __init__(self, settings):
-        pass
+        self.count = settings["workers"]
 
     def workers(self):
-        answers = app.control.inspect(timeout=1).stats() or {}
+        answers = app.control.inspect(timeout=1, limit=self.count).stats() or {}
         return {name.split("@")[0]: stats["pid"] for name, stats in answers.items()}
 
     def images(self, paths, to, at_least, patience):
