@@ -388,6 +388,25 @@ fn below(root: u32) -> Vec<u32> {
     family.split_off(1)
 }
 
+/// The addresses at which these processes listen, as Linux writes them; nothing on other systems.
+fn listening(pids: &[u32]) -> Vec<String> {
+    let files = |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    let links =
+        pids.iter().flat_map(files).flatten().flat_map(|file| std::fs::read_link(file.path()));
+    let sockets: HashSet<String> = links
+        .filter_map(|link| {
+            Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
+        })
+        .collect();
+    let tables = ["tcp", "tcp6"].map(|name| std::fs::read_to_string(format!("/proc/net/{name}")));
+    let text = tables.into_iter().flatten().collect::<String>();
+    let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    words
+        .filter(|words| words.len() > 9 && words[3] == "0A" && sockets.contains(words[9]))
+        .map(|words| words[1].to_owned())
+        .collect()
+}
+
 /// What this test starts: an engine from Python, and then nothing.
 #[test]
 fn hold_an_engine_from_python() {
@@ -418,6 +437,11 @@ fn an_owner_that_is_killed_leaves_no_process_of_an_engine_from_python() {
             assert!(lines.any(|line| line.unwrap().contains("HELD")), "{engine}");
             let pids = below(owner.id());
             assert!(pids.len() >= 4 && pids.iter().all(|pid| is_alive(*pid)), "{pids:?}");
+            let addresses = listening(&pids);
+            assert!(!cfg!(target_os = "linux") || !addresses.is_empty(), "{engine}");
+            // 127.0.0.1, also as an address of version 6.
+            let elsewhere = addresses.iter().find(|address| !address.contains("0100007F:"));
+            assert_eq!(elsewhere, None, "{engine}: {addresses:?}");
             if whom == "supervisor" {
                 // SAFETY: only sends a signal, to a process of this test's.
                 unsafe { libc::kill(pids[0] as i32, libc::SIGKILL) };
