@@ -12,23 +12,14 @@ import sys
 import time
 
 
-def pillow():
+def pillow(gap=None):
     import PIL
     from PIL import Image
 
     def resize(path):
-        return Image.open(path).convert("L").resize((64, 64))
+        return Image.open(path).convert("L").resize((64, 64), reducing_gap=gap)
 
     return f"Pillow {PIL.__version__}", resize, Image.Image.tobytes
-
-
-def reducing_gap():
-    from PIL import Image
-
-    def resize(path):
-        return Image.open(path).convert("L").resize((64, 64), reducing_gap=2.0)
-
-    return pillow()[0], resize, Image.Image.tobytes
 
 
 def draft():
@@ -96,7 +87,7 @@ def libvips():
 
 LIBRARIES = {
     "pillow": pillow,
-    "reducing_gap": reducing_gap,
+    "reducing_gap": lambda: pillow(gap=2.0),
     "draft": draft,
     "opencv": opencv,
     "simplejpeg": simplejpeg,

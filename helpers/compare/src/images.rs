@@ -19,15 +19,6 @@ type Thumbnails = Vec<Option<Thumbnail>>;
 type Resize = fn(&Path) -> Result<Thumbnail, ResizeError>;
 type ResizeAll = fn(&ProcessPool, &[PathBuf]) -> Result<Thumbnails, ItemError>;
 
-/// The library's name in `peer.py`, and the name in the table.
-const PEERS: [(&str, &str); 6] = [
-    ("pillow", report::PILLOW),
-    ("reducing_gap", report::GAP),
-    ("draft", report::DRAFT),
-    ("opencv", report::OPENCV),
-    ("libvips", report::LIBVIPS),
-    ("simplejpeg", report::TURBO),
-];
 const OURS: [(&str, Resize); 3] =
     [(report::PLAIN, resize_plain), (report::FAST, resize), (report::SCALED, resize_scaled)];
 /// The same for a process pool, whose functions take what can be sent.
@@ -87,7 +78,7 @@ pub fn compare(runs: usize) -> Result<Report, String> {
 
 fn ways_on_one_core(paths: &[PathBuf], missing: &mut Vec<String>) -> Vec<(Variant, Way)> {
     let mut ways = Vec::new();
-    for (library, name) in PEERS {
+    for (library, name) in report::PEERS {
         let peer = Peer::start(&json!({ "library": library, "files": paths }));
         if let Some(peer) = or_missing(peer, name, missing) {
             ways.push((Variant::new(name, 1, &peer.version), Way::Peer(peer)));

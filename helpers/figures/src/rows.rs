@@ -371,13 +371,12 @@ impl Rows {
 
     /// The groups' names, and the rows with the numbers of their groups, in the order of drawing.
     fn in_order(&self) -> (Vec<String>, Vec<(usize, &Row)>) {
-        let mut groups: Vec<String> = Vec::new();
-        let mut rows: Vec<(usize, &Row)> = Vec::new();
-        for row in &self.rows {
-            let group = groups.iter().position(|group| *group == row.group);
-            rows.push((group.unwrap_or(groups.len()), row));
-            groups.extend(group.is_none().then(|| row.group.clone()));
-        }
+        let mut groups = distinct(self.rows.iter().map(|row| &row.group));
+        // A colour belongs to a language, whichever was measured first.
+        groups.sort_by_key(|group| group == "Python");
+        let number = |row: &Row| groups.iter().position(|group| *group == row.group);
+        let mut rows: Vec<(usize, &Row)> =
+            self.rows.iter().map(|row| (number(row).unwrap_or(0), row)).collect();
         if self.sorted.unwrap_or(groups.len() > 1) {
             let key = |row: &Row| row.middle.or(row.mark).unwrap_or(f64::INFINITY);
             rows.sort_by(|a, b| a.0.cmp(&b.0).then(key(a.1).total_cmp(&key(b.1))));

@@ -205,3 +205,10 @@ fn a_drawing_of_ones_own_is_a_figure_and_says_why_it_failed() {
     let failed = drawing("A dot", (300, 200), |_| Err("no data".into()));
     assert!(failed.svg().contains("the drawing failed: no data"));
 }
+
+#[test]
+fn a_colour_belongs_to_a_language_whichever_was_measured_first() {
+    let timings = ["Python for", "Rust for"].map(|name| Timing::of_wall(name, vec![1.0, 1.1]));
+    let table = bars("t", &timings).figure().table().to_owned();
+    assert!(table.find("Rust for") < table.find("Python for"), "{table}");
+}

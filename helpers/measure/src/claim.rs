@@ -69,7 +69,7 @@ impl<T> Comparison<T> {
     /// assert_eq!(holds, Some(true));
     /// assert_eq!(
     ///     why,
-    ///     "4.0 times faster, asked: at least 3 times; 4 toasters 500 ms, 1 toaster 2.00 s"
+    ///     "4 toasters 500 ms, 1 toaster 2.00 s: 4.0 times faster, asked: at least 3 times faster"
     /// );
     /// ```
     pub fn judge(&self, expected: &Expectation) -> (Option<bool>, String) {
@@ -108,22 +108,30 @@ impl<T> Comparison<T> {
 }
 
 impl Kind {
-    /// How the medians compare, what was asked, and both medians, in the order asked.
+    /// Both medians in the order asked, how the first compares with the second, and what was asked.
     fn numbers(self, fast: &Timing, slow: &Timing) -> String {
         let (a, b) = (fast.median(), slow.median());
-        let faster =
-            |bound, factor| format!("{}, asked: {bound} {} times", times(b / a), short(factor));
-        let found = match self {
-            Kind::AtLeast(factor) => faster("at least", factor),
-            Kind::AtMost(factor) => faster("at most", factor),
+        let compared = match self {
+            Kind::AtLeast(factor) => format!("{}, asked: {}", times(b / a), wanted(factor)),
+            Kind::AtMost(factor) => {
+                format!("{}, asked: at most {} times faster", times(b / a), short(factor))
+            }
             Kind::Alike(share) => format!(
                 "{:.0} % apart, asked: at most {:.0} %",
                 100.0 * (a.max(b) / a.min(b) - 1.0),
                 100.0 * share
             ),
         };
-        let (a, b) = (seconds(a), seconds(b));
-        format!("{found}; {} {a}, {} {b}", fast.name, slow.name)
+        format!("{} {}, {} {}: {compared}", fast.name, seconds(a), slow.name, seconds(b))
+    }
+}
+
+/// What `at_least` asks for, in words that go with "faster" and "slower" before it.
+fn wanted(factor: f64) -> String {
+    match factor {
+        1.0 => "not slower".to_owned(),
+        _ if factor > 1.0 => format!("at least {} times faster", short(factor)),
+        _ => format!("at most {} times slower", short(1.0 / factor)),
     }
 }
 
@@ -207,13 +215,15 @@ mod tests {
         assert_eq!(holds(alike(0.25, "fast", "slow")), Some(false));
         assert_eq!(holds(alike(1.2, "fast", "slow")), Some(true));
         let why = pair().judge(&at_least(1.0, "slow", "fast")).1;
-        assert_eq!(why, "2.0 times slower, asked: at least 1 times; slow 2.00 s, fast 1.00 s");
+        assert_eq!(why, "slow 2.00 s, fast 1.00 s: 2.0 times slower, asked: not slower");
         let why = pair().judge(&alike(0.25, "slow", "fast")).1;
-        assert_eq!(why, "100 % apart, asked: at most 25 %; slow 2.00 s, fast 1.00 s");
+        assert_eq!(why, "slow 2.00 s, fast 1.00 s: 100 % apart, asked: at most 25 %");
         let why = pair().judge(&at_least(16.0 / 3.0, "fast", "slow")).1;
-        assert!(why.contains("asked: at least 5.33 times;"), "{why}");
+        assert!(why.ends_with("asked: at least 5.33 times faster"), "{why}");
+        let why = pair().judge(&at_least(0.4, "slow", "fast")).1;
+        assert!(why.ends_with("2.0 times slower, asked: at most 2.5 times slower"), "{why}");
         let why = pair().judge(&at_most(1.15, "fast", "fast")).1;
-        assert!(why.starts_with("equally fast, asked: at most 1.15 times"), "{why}");
+        assert!(why.ends_with("equally fast, asked: at most 1.15 times faster"), "{why}");
     }
 
     #[test]

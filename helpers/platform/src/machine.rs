@@ -11,9 +11,11 @@ use std::sync::OnceLock;
 pub struct Machine {
     /// Processors that this process may use at the same time. A container's limit counts.
     pub cores: usize,
+    /// Processors that the machine has, granted or not; never less than `cores`.
+    pub all_cores: usize,
     /// The processor's name as the system gives it.
     pub cpu: String,
-    /// Main memory in bytes, where the system tells it.
+    /// Main memory in bytes, where the system tells it. A container's limit counts.
     pub memory: Option<u64>,
     /// Operating system and architecture.
     pub os: String,
@@ -26,6 +28,7 @@ pub fn machine() -> &'static Machine {
     static MACHINE: OnceLock<Machine> = OnceLock::new();
     MACHINE.get_or_init(|| Machine {
         cores: cores(),
+        all_cores: all_cores().unwrap_or(0).max(cores()),
         cpu: cpu_name(),
         memory: memory(),
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -44,8 +47,16 @@ pub fn cores() -> usize {
 impl Machine {
     /// What tells this machine from others, in one line: cores, processor, system.
     pub fn name(&self) -> String {
-        let plural = if self.cores == 1 { "" } else { "s" };
-        format!("{} core{plural} · {} · {}", self.cores, self.cpu, self.os)
+        let plural = if self.all_cores == 1 { "" } else { "s" };
+        format!("{} core{plural} · {} · {}", self.granted(), self.cpu, self.os)
+    }
+
+    /// `2`, or `2 of 64` where this process may not use all cores that there are.
+    fn granted(&self) -> String {
+        match self.cores == self.all_cores {
+            true => self.cores.to_string(),
+            false => format!("{} of {}", self.cores, self.all_cores),
+        }
     }
 
     /// One line for the foot of a figure: machine and today's date (UTC).
@@ -56,7 +67,7 @@ impl Machine {
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "cores      {}", self.cores)?;
+        writeln!(f, "cores      {}", self.granted())?;
         writeln!(f, "processor  {}", self.cpu)?;
         match self.memory {
             Some(bytes) => writeln!(f, "memory     {:.1} GB", bytes as f64 / 1e9)?,
@@ -81,11 +92,23 @@ fn cpu_name() -> String {
     name.unwrap_or_else(|| "processor not named".to_owned())
 }
 
+fn all_cores() -> Option<usize> {
+    match fs::read_to_string("/proc/cpuinfo") {
+        Ok(info) => Some(info.lines().filter(|line| line.starts_with("processor")).count()),
+        Err(_) => answer("sysctl", &["-n", "hw.logicalcpu"])?.parse().ok(),
+    }
+}
+
 fn memory() -> Option<u64> {
     if let Ok(info) = fs::read_to_string("/proc/meminfo") {
         let line = info.lines().find(|line| line.starts_with("MemTotal:"))?;
         let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-        return Some(kibibytes * 1024);
+        // Control groups of version 2 and 1, as a container sees its own. Without a limit it is absent,
+        // "max", or larger than any memory.
+        let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+        let granted = limits.into_iter().find_map(|file| fs::read_to_string(file).ok());
+        let granted = granted.and_then(|limit| limit.trim().parse().ok()).unwrap_or(u64::MAX);
+        return Some(granted.min(kibibytes * 1024));
     }
     answer("sysctl", &["-n", "hw.memsize"])?.parse().ok()
 }
@@ -115,7 +138,14 @@ mod tests {
     #[test]
     fn the_stamp_names_cores_and_processor() {
         let stamp = machine().stamp();
-        assert!(stamp.starts_with(&format!("{} core", cores())));
+        assert!(stamp.starts_with(&cores().to_string()) && stamp.contains(" core"));
         assert!(stamp.contains(&machine().cpu));
+    }
+
+    #[test]
+    fn a_part_of_the_cores_is_told_as_such() {
+        let with = |cores, all_cores| Machine { cores, all_cores, ..machine().clone() }.granted();
+        assert_eq!([with(2, 64), with(2, 2), with(1, 1)], ["2 of 64", "2", "1"]);
+        assert!(machine().all_cores >= cores());
     }
 }

@@ -74,7 +74,7 @@ fn the_network_is_measured_without_python() {
 fn all_ways_to_resize_make_the_same_pixels_without_python() {
     let document = measure("images");
     let on_all_cores = std::thread::available_parallelism().unwrap().get() > 1;
-    expect_no_python(&document, if on_all_cores { 6 } else { 4 });
+    expect_no_python(&document, if on_all_cores { 8 } else { 6 });
     let variants = document["variants"].as_array().unwrap();
     assert_eq!(variants.len(), if on_all_cores { 8 } else { 3 });
     for variant in variants {
