@@ -42,11 +42,8 @@ const NO_REDIS: &str = "Not run here: redis-server is not installed. `sudo apt i
                         `conda install -c conda-forge redis-server`.";
 
 /// What a reader without the engines from Python is told.
-const NO_PYTHON: &str = "Not run here: this engine is not installed. `cargo workbook setup --cluster` in a \
+pub(crate) const NO_PYTHON: &str = "Not run here: this engine is not installed. `cargo workbook setup --cluster` in a \
                          terminal installs Celery, Dask and PySpark, once.";
-
-/// For so many seconds nothing has to come back until Celery's missing results count as lost.
-const PATIENCE: f64 = 15.0;
 
 /// Why a cluster did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -165,14 +162,21 @@ impl Cluster {
         let mut arguments = vec!["--engine", engine, "--workers"];
         let count = count.max(1).to_string();
         arguments.extend(std::iter::once(&*count).chain(redis.as_deref()));
-        Cluster::up(there.then_some(starter).ok_or(NO_PYTHON), &arguments)
+        match Cluster::up(there.then_some(starter).ok_or(NO_PYTHON), &arguments) {
+            // It says itself what it lacks by now: a Redis, or a Java.
+            Err(ClusterError::NotStarted(why)) if why.contains("setup --cluster") => {
+                println!("{why}");
+                Cluster::up(Err(NO_PYTHON), &[])
+            }
+            started => started,
+        }
     }
 
     /// Has Celery, Dask or PySpark make X-rays small with Pillow and write them into the folder `to`;
     /// [`Job::done`] waits for it. Each takes `at_least` seconds, so that there is time to watch.
     pub fn images(&self, paths: &[PathBuf], to: &Path, at_least: f64) -> Result<Job, ClusterError> {
         self.request(&json!({
-            "do": "images", "paths": paths, "to": to, "at_least": at_least, "patience": PATIENCE,
+            "do": "images", "paths": paths, "to": to, "at_least": at_least,
         }))
     }
 
@@ -497,12 +501,12 @@ impl Drop for Supervisor {
 }
 
 /// Where each running cluster has a folder.
-fn runs_folder() -> PathBuf {
+pub(crate) fn runs_folder() -> PathBuf {
     root().join("target/workbook/cluster/runs")
 }
 
 /// Runs one of the program's short commands and reads the JSON that it prints.
-fn ask<T: DeserializeOwned>(order: Command, input: &[u8]) -> Result<T, ClusterError> {
+pub(crate) fn ask<T: DeserializeOwned>(order: Command, input: &[u8]) -> Result<T, ClusterError> {
     finish(begin(order, input)?)
 }
 
