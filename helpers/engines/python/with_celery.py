@@ -50,8 +50,8 @@ class Engine:
         answers = app.control.inspect(timeout=1, limit=self.count).stats() or {}
         return {name.split("@")[0]: stats["pid"] for name, stats in answers.items()}
 
-    def images(self, paths, to, at_least, patience):
-        return collect(group(thumbnail.s(path, to, at_least) for path in paths)(), patience)
+    def images(self, paths, to, at_least):
+        return collect(group(thumbnail.s(path, to, at_least) for path in paths)())
 
     def stations(self, files):
         return work.merged(group(station_table.s(file) for file in files)().get())
@@ -60,8 +60,10 @@ class Engine:
         return sum(group(nothing.s(n) for n in range(count))().get())
 
 
-def collect(results, patience):
+def collect(results):
     """The results; `None` for a task that was lost: nobody says so, there is only no more news."""
+    # What is acknowledged late comes back after 5 s; other tasks not within the hour.
+    patience = 15 if app.conf.task_acks_late else 6
     done, since = 0, time.monotonic()
     while not results.ready():
         try:

@@ -23,7 +23,7 @@ class Engine:
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
         return {worker["name"]: 0 for worker in workers}
 
-    def images(self, paths, to, at_least, patience):
+    def images(self, paths, to, at_least):
         # A task for each path, each time: Dask would take the same call for the same result.
         made = self.client.map(work.thumbnail, paths, to=to, at_least=at_least, pure=False)
         return self.client.gather(made)

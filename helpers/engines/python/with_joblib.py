@@ -26,7 +26,7 @@ class Engine:
         pids = sorted(set(self.pool(delayed(who)() for _ in range(2 * self.count))))
         return {f"worker-{n}": pid for n, pid in enumerate(pids, 1)}
 
-    def images(self, paths, to, at_least, patience):
+    def images(self, paths, to, at_least):
         return self.pool(delayed(work.thumbnail)(path, to, at_least) for path in paths)
 
     def stations(self, files):

@@ -38,7 +38,7 @@ class Engine:
         known = {names[w["port"]]: 0 for w in workers if w["port"] in names}
         return known if executors >= len(known) else {}
 
-    def images(self, paths, to, at_least, patience):
+    def images(self, paths, to, at_least):
         paths = self.context.parallelize(paths, min(len(paths), self.parts))
         return paths.map(lambda path: work.thumbnail(path, to, at_least)).collect()
 

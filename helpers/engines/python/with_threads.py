@@ -13,7 +13,7 @@ class Engine:
     def workers(self):
         return {"driver": os.getpid()}
 
-    def images(self, paths, to, at_least, patience):
+    def images(self, paths, to, at_least):
         return list(self.pool.map(lambda path: work.thumbnail(path, to, at_least), paths))
 
     def stations(self, files):

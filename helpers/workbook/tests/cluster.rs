@@ -18,6 +18,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const KILLS: usize = 5;
 const IMAGES: usize = 160;
 
+const FROM_PYTHON: [&str; 3] = ["celery", "dask", "pyspark"];
+
 /// One test at a time: a machine of two cores that runs several clusters proves nothing about any.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
@@ -257,80 +259,134 @@ fn gnu_parallel_goes_on_where_it_was_killed() {
     assert!(interrupted > 0, "no kill came in the middle of a run");
 }
 
-/// Whether an engine from Python is installed.
-fn has_python(engine: &str, program: &str) -> bool {
+/// Whether these engines from Python are installed, which the test of `what` needs.
+fn python_ready(what: &str, engines: &[&str]) -> bool {
     let bin = helpers::paths::root().join("target/workbook/cluster/python-engines/bin");
-    let there = bin.join(program).exists();
-    if !there {
-        let why = "it is not installed: `cargo workbook setup --cluster`";
-        left_out::leave_out(&format!("that a killed worker of {engine} loses what it may"), why);
+    let program = |engine| if engine == "pyspark" { "spark-class" } else { engine };
+    let missing = engines.iter().find(|engine| !bin.join(program(engine)).exists());
+    if let Some(engine) = missing {
+        let why = format!("{engine} is not installed: `cargo workbook setup --cluster`");
+        left_out::leave_out(what, &why);
     }
-    there
+    missing.is_none()
 }
 
-/// Kills a worker in the middle of a job. The results that may be missing are `lost`; all others are
-/// as they are without a kill, and so is everything after the worker was healed.
-fn kill_a_worker_from_python(engine: &str, program: &str, lost: std::ops::RangeInclusive<usize>) {
-    let _alone = alone();
-    if !has_python(engine, program) {
-        return;
-    }
+/// Disturbs an engine in the middle of a job, each time at another moment, and heals it. Of each job
+/// so many results may be `lost`; all others are as they are without that, and so is everything in the
+/// end. Returns how many were lost, and how many images were handed out again.
+fn disturb_one_from_python(
+    engine: &str,
+    disturb: impl Fn(&Cluster, usize),
+    lost: std::ops::RangeInclusive<usize>,
+) -> (usize, usize) {
     let cluster = Cluster::of_python(engine, 2, None).unwrap();
-    let (calm, disturbed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let make = |to: &tempfile::TempDir, at_least: f64| {
-        cluster.images(&paths(), to.path(), at_least).unwrap()
-    };
-    let expected = make(&calm, 0.0).done().unwrap();
+    let make = |to: &Path, at_least: f64| cluster.images(&paths(), to, at_least).unwrap();
+    let calm = tempfile::tempdir().unwrap();
+    let expected = make(calm.path(), 0.0).done().unwrap();
     assert_eq!((expected.items, expected.lost.len()), (IMAGES, 0));
-    let before = cluster.journal().len();
-    let job = make(&disturbed, 0.02);
-    cluster.wait_for_beginnings(before, IMAGES / 3);
-    cluster.kill("worker-1").unwrap();
-    let done = job.done().unwrap();
-    println!("{engine}: {done:?}, {} twice", handed_out_again(&cluster.journal()[before..]));
-    assert_eq!(done.items + done.lost.len(), IMAGES);
-    assert!(lost.contains(&done.lost.len()), "{done:?}");
-    for path in paths().iter().filter(|path| !done.lost.contains(path)) {
-        let small = Path::new(path.file_name().unwrap());
-        let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(small)).unwrap();
-        assert_eq!(read(&calm), read(&disturbed), "{}", path.display());
+    let (mut missing, mut again) = (0, 0);
+    for _ in 0..KILLS {
+        let disturbed = tempfile::tempdir().unwrap();
+        let before = cluster.journal().len();
+        let job = make(disturbed.path(), 0.01);
+        disturb(&cluster, before);
+        let done = job.done().unwrap();
+        let twice = handed_out_again(&cluster.journal()[before..]);
+        println!("{engine}: {done:?}, {twice} again");
+        assert!(lost.contains(&done.lost.len()), "{done:?}");
+        assert_eq!(done.items + done.lost.len(), IMAGES);
+        for path in paths().iter().filter(|path| !done.lost.contains(path)) {
+            let read =
+                |folder: &Path| std::fs::read(folder.join(path.file_name().unwrap())).unwrap();
+            assert_eq!(read(calm.path()), read(disturbed.path()), "{}", path.display());
+        }
+        let report = cluster.heal().unwrap();
+        assert!(report.names().iter().all(|name| report.pid(name).is_some()), "{report}");
+        (missing, again) = (missing + done.lost.len(), again + twice);
     }
-    let report = cluster.heal().unwrap();
-    assert!(report.names().iter().all(|name| report.pid(name).is_some()), "{report}");
-    assert_eq!(make(&calm, 0.0).done().unwrap().digest, expected.digest);
+    assert_eq!(make(calm.path(), 0.0).done().unwrap().digest, expected.digest);
     let all = pids(&cluster);
     drop(cluster);
     assert_gone(&all);
+    (missing, again)
+}
+
+/// Waits for a random moment in this part of a job, as far as `journal[before..]` tells of it.
+fn wait_for_some(cluster: &Cluster, before: usize, from: f64, to: f64) {
+    let share = from + (to - from) * random_share();
+    cluster.wait_for_beginnings(before, (IMAGES as f64 * share) as usize);
+}
+
+/// Kills a worker in the middle of a task, if it is given one: after a heal it may still be starting.
+fn kill_a_worker(cluster: &Cluster, before: usize) {
+    wait_for_some(cluster, before, 0.0, 0.8);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let is_at_work = |piece: &Piece| piece.name == "worker-1" && piece.done.is_none();
+    let is_over = |journal: &[Piece]| journal.len() >= IMAGES || journal.iter().any(is_at_work);
+    while Instant::now() < deadline && !is_over(&cluster.journal()[before..]) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    cluster.kill("worker-1").unwrap();
 }
 
 /// The task that ran, which was crossed off already, and the four that a worker holds by default.
 #[test]
 fn a_killed_celery_worker_costs_what_its_default_allows() {
-    kill_a_worker_from_python("celery", "celery", 1..=6);
+    let _alone = alone();
+    if python_ready("that a killed Celery worker costs what its default allows", &["celery"]) {
+        let (lost, _) = disturb_one_from_python("celery", kill_a_worker, 0..=6);
+        assert!(lost > 0, "no kill came in the middle of a job");
+    }
 }
 
 /// A message that the worker has just taken from Redis, but not yet noted as taken, is lost: these are
 /// two steps in Celery's transport. That is rare, and one message at most.
 #[test]
 fn a_killed_celery_worker_that_acknowledges_late_costs_next_to_nothing() {
-    kill_a_worker_from_python("celery-late", "celery", 0..=1);
+    let _alone = alone();
+    if python_ready("that Celery, acknowledging late, loses next to nothing", &["celery"]) {
+        let (_, again) = disturb_one_from_python("celery-late", kill_a_worker, 0..=1);
+        assert!(again > 0, "no kill came in the middle of a job");
+    }
+}
+
+#[test]
+fn a_killed_redis_costs_celery_no_image() {
+    let _alone = alone();
+    if python_ready("that a killed Redis costs Celery no image", &["celery"]) {
+        let kill_and_heal = |cluster: &Cluster, before| {
+            // While tasks are handed in, an error would tell the client that there is no Redis.
+            wait_for_some(cluster, before, 0.5, 0.8);
+            cluster.kill("redis").unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+            cluster.heal().unwrap();
+        };
+        disturb_one_from_python("celery-late", kill_and_heal, 0..=0);
+    }
 }
 
 #[test]
 fn a_killed_dask_worker_costs_no_image() {
-    kill_a_worker_from_python("dask", "dask", 0..=0);
+    let _alone = alone();
+    if python_ready("that a killed Dask worker costs no image", &["dask"]) {
+        let (_, again) = disturb_one_from_python("dask", kill_a_worker, 0..=0);
+        assert!(again > 0, "no kill came in the middle of a job");
+    }
 }
 
 #[test]
 fn a_killed_spark_worker_with_its_executor_costs_no_image() {
-    kill_a_worker_from_python("pyspark", "spark-class", 0..=0);
+    let _alone = alone();
+    if python_ready("that a killed Spark worker costs no image", &["pyspark"]) {
+        let (_, again) = disturb_one_from_python("pyspark", kill_a_worker, 0..=0);
+        assert!(again > 0, "no kill came in the middle of a job");
+    }
 }
 
 #[test]
 fn engines_from_python_give_one_table_and_two_kinds_of_queue_share_a_redis() {
     let _alone = alone();
-    let all = [("celery", "celery"), ("dask", "dask"), ("pyspark", "spark-class")];
-    if !all.iter().all(|(engine, program)| has_python(engine, program)) {
+    if !python_ready("that engines from Python give one table", &FROM_PYTHON) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -347,7 +403,7 @@ fn engines_from_python_give_one_table_and_two_kinds_of_queue_share_a_redis() {
         std::fs::write(folder.path().join(format!("{part}.jsonl")), lines).unwrap();
     }
     let mut digests = HashSet::new();
-    for (engine, _) in all {
+    for engine in FROM_PYTHON {
         let cluster = Cluster::of_python(engine, 1, None).unwrap();
         let done = cluster.stations(folder.path()).unwrap();
         assert_eq!(done.items, 7, "{engine}");
@@ -411,7 +467,9 @@ fn listening(pids: &[u32]) -> Vec<String> {
 #[test]
 fn hold_an_engine_from_python() {
     if let Ok(engine) = std::env::var("HOLD_AN_ENGINE") {
-        let _engine = Cluster::of_python(&engine, 1, None).unwrap();
+        let cluster = Cluster::of_python(&engine, 1, None).unwrap();
+        // With work behind it Spark has started processes of Python too.
+        cluster.empty_tasks(4).unwrap();
         println!("HELD");
         std::thread::sleep(Duration::from_secs(600));
     }
@@ -421,12 +479,12 @@ fn hold_an_engine_from_python() {
 fn an_owner_that_is_killed_leaves_no_process_of_an_engine_from_python() {
     use std::io::{BufRead, BufReader};
     let _alone = alone();
-    for (engine, program) in [("celery", "celery"), ("dask", "dask"), ("pyspark", "spark-class")] {
+    if !python_ready("that a killed notebook leaves no engine from Python", &FROM_PYTHON) {
+        return;
+    }
+    for engine in FROM_PYTHON {
         // The notebook is killed, or the supervisor, which can then end nothing itself.
         for whom in ["notebook", "supervisor"] {
-            if !has_python(engine, program) {
-                return;
-            }
             let mut owner = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "hold_an_engine_from_python", "--nocapture"])
                 .env("HOLD_AN_ENGINE", engine)
