@@ -5,6 +5,7 @@ import time
 
 from celery import Celery, group
 from celery.exceptions import TimeoutError
+from redis.exceptions import ConnectionError
 
 import work
 
@@ -25,6 +26,11 @@ if os.environ.get("WORKBOOK_LATE"):
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
     }
+    # A result that Redis does not take while it is away is offered again for some 15 s. Otherwise the
+    # task, which is done, would count as failed.
+    app.conf.result_backend_always_retry = True
+    app.conf.result_backend_max_retries = 60
+    app.conf.result_backend_max_sleep_between_retries_ms = 500
 
 
 @app.task
@@ -65,13 +71,17 @@ def collect(results):
     # What is acknowledged late comes back after 5 s; other tasks not within the hour.
     patience = 15 if app.conf.task_acks_late else 6
     done, since = 0, time.monotonic()
-    while not results.ready():
+    while time.monotonic() - since < patience:
         try:
-            results.get(timeout=0.2, propagate=False)
-        except TimeoutError:
             now_done = results.completed_count()
             if now_done > done:
                 done, since = now_done, time.monotonic()
-            elif time.monotonic() - since > patience:
+            if results.ready():
                 break
+            results.get(timeout=0.2, propagate=False)
+        except TimeoutError:
+            pass
+        except ConnectionError:
+            # Redis is away, and the results with it: they are asked for again.
+            time.sleep(0.2)
     return [result.get() if result.ready() else None for result in results]
