@@ -16,7 +16,8 @@ const FEWEST_EXERCISES: usize = 2;
 
 /// What a cell that one can read is, in the chapters whose second edition is there: see
 /// CONTRIBUTING for why. Exercises, checks and solutions are cells of their own kind.
-const SECOND_EDITION: [&str; 9] = ["00-", "01-", "02-", "03-", "04-", "05-", "06-", "07a-", "08-"];
+const SECOND_EDITION: [&str; 10] =
+    ["00-", "01-", "02-", "03-", "04-", "05-", "06-", "07a-", "07b-", "08-"];
 const FIRST_LANE: usize = 12;
 const FURTHER: &str = "## Going further";
 const MEDIAN_LINES: usize = 8;
