@@ -2,7 +2,6 @@
 //! such as `use helpers::weather::*;`.
 
 // Measuring, and what can be said of it.
-pub use crate::results::keep_results;
 pub use measure::{Comparison, Timing, alike, at_least, at_most, claim, median, seconds, up_to};
 
 // Figures; the others are in `helpers::figures`.
@@ -20,7 +19,7 @@ pub use serde_json::json;
 
 // Methods, without the names of their traits: a notebook may still `use` those.
 pub use crate::python::MeasurePython as _;
-pub use crate::results::{Claim as _, Keep as _};
+pub use crate::results::Claim as _;
 pub use figures::Bars as _;
 pub use futures_util::StreamExt as _;
 

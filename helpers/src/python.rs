@@ -199,15 +199,6 @@ impl Program {
     }
 }
 
-/// Times the function `work()` of a program; see [`Program::time`].
-///
-/// # Errors
-///
-/// See [`PythonError`].
-pub fn time_python(name: &str, runs: usize, code: &str) -> Result<PythonRun, PythonError> {
-    python(code).time_as(name, "work", runs, Compared::CheckIfThere)
-}
-
 /// A comparison that times Python beside Rust.
 pub trait MeasurePython<T> {
     /// Times a function of a Python program and adds it to the comparison. What it returns must
@@ -236,15 +227,6 @@ pub trait MeasurePython<T> {
         function: &str,
         expected: impl FnOnce(&T) -> Value,
     ) -> Option<PythonRun>;
-
-    /// Times a program's function `work`, compared by its `check` if it has one; see
-    /// [`python_checked`](Self::python_checked).
-    fn measure_python(
-        &mut self,
-        name: &str,
-        code: &str,
-        expected: impl FnOnce(&T) -> Value,
-    ) -> Option<PythonRun>;
 }
 
 impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
@@ -264,16 +246,6 @@ impl<T: Send + PartialEq> MeasurePython<T> for Comparison<T> {
         expected: impl FnOnce(&T) -> Value,
     ) -> Option<PythonRun> {
         measure(self, name, program, function, Compared::Check, expected)
-    }
-
-    fn measure_python(
-        &mut self,
-        name: &str,
-        code: &str,
-        expected: impl FnOnce(&T) -> Value,
-    ) -> Option<PythonRun> {
-        let compared = Compared::CheckIfThere;
-        measure(self, name, &python(code), "work", compared, expected)
     }
 }
 
@@ -431,12 +403,11 @@ mod tests {
     fn a_snippet_is_timed_and_its_result_compared() {
         let mut squares = Comparison::new("squares", 2);
         squares.measure("Rust", || (0..100u64).map(|i| i * i).collect::<Vec<_>>());
+        let program = python(
+            "def work():\n    return [i * i for i in range(100)]\ndef check(r):\n    print('hello')\n    return sum(r)\n",
+        );
         let run = squares
-            .measure_python(
-                "Python",
-                "def work():\n    return [i * i for i in range(100)]\ndef check(r):\n    print('hello')\n    return sum(r)\n",
-                |rust| json!(rust.iter().sum::<u64>()),
-            )
+            .python_checked("Python", &program, "work", |rust| json!(rust.iter().sum::<u64>()))
             .expect("these tests need a python3");
         assert_eq!(run.timing.wall.len(), 2);
         assert_eq!(run.printed, "hello\n");
@@ -449,19 +420,19 @@ mod tests {
     fn another_result_is_not_a_timing() {
         let mut sum = Comparison::new("sum", 1);
         sum.measure("Rust", || 3);
-        sum.measure_python("Python", "def work(): return 4\ndef check(r): return r", |r| json!(r));
+        sum.python("Python", &python("def work(): return 4"), "work");
     }
 
     #[test]
     fn pythons_errors_are_its_own_words() {
-        let error = time_python("bad", 1, "def work():\n    return 1 / 0\n").unwrap_err();
+        let error = python("def work():\n    return 1 / 0\n").time("work", 1).unwrap_err();
         assert!(error.to_string().contains("ZeroDivisionError"));
         assert!(error.to_string().contains("line 2"));
-        let error = time_python("bad", 1, "import no_such_package_here").unwrap_err();
+        let error = python("import no_such_package_here").time("work", 1).unwrap_err();
         assert_eq!(error, PythonError::Package("no_such_package_here".into()));
         let error = python("x = (").run().unwrap_err();
         assert!(error.to_string().contains("SyntaxError"));
-        let error = time_python("bad", 1, "x = 1").unwrap_err();
+        let error = python("x = 1").time("work", 1).unwrap_err();
         assert!(error.to_string().contains("no function work()"));
     }
 
@@ -500,7 +471,7 @@ mod tests {
         let report = raised("print('kopi'); import os; os.system('echo teh'); 1 / 0");
         assert!(report.starts_with("kopi\nteh\n"), "{report}");
         assert!(report.ends_with("ZeroDivisionError: division by zero\n"), "{report}");
-        let early = time_python("early", 1, "import sys; sys.exit()").unwrap_err();
+        let early = python("import sys; sys.exit()").time("work", 1).unwrap_err();
         assert!(early.to_string().contains("sys.exit()"), "{early}");
     }
 
@@ -524,7 +495,7 @@ mod tests {
             subprocess.run(['sh', '-c', 'exec >/dev/stdout; echo six'])";
         assert_eq!(python(snippet).run().unwrap(), "one two\nthree\n4\n\\udc80 five\nsix\n");
         let check = "import os\ndef work(): os.system('echo hi')\ndef check(r): return 1";
-        let run = time_python("hi", 1, check).unwrap();
+        let run = python(check).time("work", 1).unwrap();
         assert!(run.printed.starts_with("hi\nhi\n"), "{}", run.printed);
     }
 
@@ -537,7 +508,7 @@ mod tests {
                 Pair = collections.namedtuple('Pair', 'a b')\n\
                 def work(): return {value}\ndef check(r): return r\n"
             );
-            time_python("check", 1, &snippet).map(|run| run.result)
+            python(&snippet).time("work", 1).map(|run| run.result)
         };
         for (value, right) in [
             ("None", json!(null)),

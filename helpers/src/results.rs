@@ -4,7 +4,6 @@
 //! that runs and with a label of its own. The last chapter reads them with [`kept_results`]. What
 //! cannot be kept or read is told in a line, and the notebook goes on.
 
-use crate::amdahl::karp_flatt;
 use measure::{Comparison, Expectation, Timing};
 use platform::dates::today;
 use platform::machine::machine;
@@ -25,8 +24,6 @@ pub struct Kept {
     pub baseline: Timing,
     /// What was tried.
     pub variant: Timing,
-    /// How many workers the variant had, where that is known.
-    pub workers: Option<usize>,
     /// Of which size of run; numbers of a small one mean little.
     pub size: Size,
     /// When it was measured, such as `20 Nov 2026`.
@@ -34,33 +31,25 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// A result from two timings of this run; [`Keep::kept`] does this by name.
+    /// A result from two timings of this run.
     ///
     /// ```
     /// # let timing = |name: &str, wall: &[f64]| measure::Timing::of_wall(name, wall.to_vec());
     /// use helpers::results::Kept;
     ///
     /// let (one, four) = (timing("1 toaster", &[8.0]), timing("4 toasters", &[2.0]));
-    /// let result = Kept::new("toasters", &one, &four).workers(4);
+    /// let result = Kept::new("toasters", &one, &four);
     /// assert_eq!(result.label(), "1 toaster → 4 toasters");
     /// assert_eq!(result.speedup(), 4.0);
-    /// assert_eq!(result.serial_share(), Some(0.0));
     /// ```
     pub fn new(key: &str, baseline: &Timing, variant: &Timing) -> Kept {
         Kept {
             key: key.to_owned(),
             baseline: baseline.clone(),
             variant: variant.clone(),
-            workers: None,
             size: size(),
             date: today(),
         }
-    }
-
-    /// The same result, with the number of workers that the variant had.
-    pub fn workers(mut self, number: usize) -> Kept {
-        self.workers = Some(number);
-        self
     }
 
     /// `one at a time → 40 threads`
@@ -77,12 +66,6 @@ impl Kept {
     pub fn range(&self) -> (f64, f64) {
         let (baseline, variant) = (self.baseline.range(), self.variant.range());
         (baseline.0 / variant.1, baseline.1 / variant.0)
-    }
-
-    /// The serial share that the speedup betrays, see [`karp_flatt`]; `None` where the number of
-    /// workers is not known, or 1.
-    pub fn serial_share(&self) -> Option<f64> {
-        karp_flatt(self.speedup(), self.workers?)
     }
 
     /// Whether both sides have runs, and each took some time.
@@ -110,7 +93,7 @@ impl<T> Claim for Comparison<T> {
         {
             let mut result = Kept::new("", slow, fast);
             result.key = format!("{}: {}", self.title(), result.label());
-            if let Err(why) = keep(&paths::results_dir(), &chapter, &here(), &[result]) {
+            if let Err(why) = keep(&paths::results_dir(), &chapter, &here(), result) {
                 println!("– not kept for the last chapter: {why}");
             }
         }
@@ -124,45 +107,6 @@ fn chapter() -> Option<String> {
     let name = notebook.file_stem()?.to_str()?.to_owned();
     let digits = name.bytes().take_while(u8::is_ascii_digit).count();
     (digits == 2).then_some(name)
-}
-
-/// A comparison that gives results to keep.
-pub trait Keep {
-    /// A result to keep: how much faster `variant` is than `baseline`.
-    ///
-    /// A variant that was not measured, such as Python's where there is no Python, gives a result
-    /// without runs, which [`keep_results`] leaves out.
-    fn kept(&self, key: &str, baseline: &str, variant: &str) -> Kept;
-}
-
-impl<T> Keep for Comparison<T> {
-    fn kept(&self, key: &str, baseline: &str, variant: &str) -> Kept {
-        let timing = |name: &str| match self.find(name) {
-            Some(timing) => timing.clone(),
-            None => Timing::of_wall(name, Vec::new()),
-        };
-        Kept::new(key, &timing(baseline), &timing(variant))
-    }
-}
-
-/// Keeps a chapter's main results for the last chapter, and says so in one line.
-///
-/// `chapter` is the notebook's name without its ending. What was kept before under the same key is
-/// replaced; but results of a full run are not replaced by those of a small one.
-///
-/// ```no_run
-/// use helpers::prelude::*;
-///
-/// let mut job: Comparison<u64> = Comparison::new("100 days", 3);
-/// // … job.measure("one at a time", …); job.measure("40 threads", …);
-/// keep_results("05-network-io", &[job.kept("threads", "one at a time", "40 threads").workers(40)]);
-/// ```
-pub fn keep_results(chapter: &str, results: &[Kept]) {
-    match keep(&paths::results_dir(), chapter, &here(), results) {
-        Ok(kept) if kept.is_empty() => println!("– no results to keep: nothing was measured"),
-        Ok(kept) => println!("kept for chapter 08: {}", kept.join(", ")),
-        Err(why) => println!("– results not kept: {why}"),
-    }
 }
 
 /// The results of these chapters, as far as they have been run on this machine.
@@ -246,7 +190,6 @@ struct WrittenResult {
     key: String,
     size: Size,
     date: String,
-    workers: Option<usize>,
     baseline: Runs,
     variant: Runs,
 }
@@ -287,49 +230,36 @@ fn file(folder: &Path, chapter: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// Writes the results that were measured beside those that are there, and answers with their keys.
-fn keep(
-    folder: &Path,
-    chapter: &str,
-    machine: &str,
-    results: &[Kept],
-) -> Result<Vec<String>, String> {
+/// Writes a result beside those that are there, if it was measured. What is there under its key is
+/// replaced, but not that of a full run by one of a small.
+fn keep(folder: &Path, chapter: &str, machine: &str, new: Kept) -> Result<(), String> {
     let path = file(folder, chapter)?;
+    if !new.is_sound() {
+        return Ok(());
+    }
     // What is of no use to a reader is of no use here either.
     let mut all = load(&path, chapter, machine).ok().flatten().unwrap_or_default();
-    let mut kept = Vec::new();
-    for new in results.iter().filter(|new| new.is_sound()) {
-        let before = all.iter().position(|old| old.key == new.key);
-        let place = before.unwrap_or_else(|| {
-            all.push(new.clone());
-            all.len() - 1
-        });
-        if new.size == Size::Full || all[place].size == Size::Small {
-            all[place] = new.clone();
-        }
-        kept.push(new.key.clone());
+    match all.iter_mut().find(|old| old.key == new.key) {
+        Some(old) if new.size == Size::Full || old.size == Size::Small => *old = new,
+        Some(_) => {}
+        None => all.push(new),
     }
-    if kept.is_empty() {
-        return Ok(kept);
-    }
-    let written = |kept: &Kept| WrittenResult {
-        key: kept.key.clone(),
-        size: kept.size,
-        date: kept.date.clone(),
-        workers: kept.workers,
+    let written = |kept: Kept| WrittenResult {
         baseline: Runs::from(&kept.baseline),
         variant: Runs::from(&kept.variant),
+        key: kept.key,
+        size: kept.size,
+        date: kept.date,
     };
     let written = Written {
         format: FORMAT,
         machine: machine.to_owned(),
-        results: all.iter().map(written).collect(),
+        results: all.into_iter().map(written).collect(),
     };
     let bytes = serde_json::to_vec_pretty(&written).expect("names and numbers become JSON");
     std::fs::create_dir_all(folder)
         .and_then(|()| paths::write_whole(&path, &bytes))
-        .map_err(|why| why.to_string())?;
-    Ok(kept)
+        .map_err(|why| why.to_string())
 }
 
 fn read(folder: &Path, chapters: &[&str], machine: &str) -> KeptResults {
@@ -378,7 +308,6 @@ fn load(path: &Path, chapter: &str, machine: &str) -> Result<Option<Vec<Kept>>, 
         key: result.key,
         baseline: result.baseline.into(),
         variant: result.variant.into(),
-        workers: result.workers,
         size: result.size,
         date: result.date,
     };
@@ -411,12 +340,10 @@ mod tests {
     fn results_come_back_as_they_were_kept() {
         let folder = scratch();
         let folder = folder.path().join("not made yet");
-        let results = [
-            kept("threads", &[8.0, 8.2, 9.0], &[2.0, 2.0, 2.1]).workers(4),
-            kept("worse", &[1.0], &[4.0]),
-        ];
-        let keys = keep(&folder, "05-network-io", HERE, &results);
-        assert_eq!(keys.unwrap(), ["threads", "worse"]);
+        let threads = kept("threads", &[8.0, 8.2, 9.0], &[2.0, 2.0, 2.1]);
+        for result in [threads, kept("worse", &[1.0], &[4.0])] {
+            keep(&folder, "05-network-io", HERE, result).unwrap();
+        }
 
         let found = read(&folder, &["01-loops", "05-network-io"], HERE);
         assert_eq!(found.missing, ["01-loops"]);
@@ -425,7 +352,6 @@ mod tests {
         assert_eq!(threads.label(), "slow → fast");
         assert!((threads.speedup() - 4.1).abs() < 1e-12);
         assert_eq!(threads.range(), (8.0 / 2.1, 9.0 / 2.0));
-        assert!(threads.serial_share().unwrap() < 0.0);
         assert_eq!(found.get("05-network-io", "worse").unwrap().speedup(), 0.25);
         assert!(found.get("05-network-io", "other").is_none());
         assert!(found.get("01-loops", "threads").is_none());
@@ -442,7 +368,7 @@ mod tests {
         let keep = |size, seconds: f64| {
             let mut result = kept("a", &[seconds], &[1.0]);
             result.size = size;
-            keep(folder.path(), "06", HERE, &[result]).unwrap()
+            keep(folder.path(), "06", HERE, result).unwrap()
         };
         let speedup = || read(folder.path(), &["06"], HERE).get("06", "a").unwrap().speedup();
         keep(Size::Small, 2.0);
@@ -460,7 +386,7 @@ mod tests {
     fn a_result_joins_those_that_are_there() {
         let folder = scratch();
         for (key, slow) in [("a", 2.0), ("b", 3.0), ("a", 4.0)] {
-            keep(folder.path(), "01", HERE, &[kept(key, &[slow], &[1.0])]).unwrap();
+            keep(folder.path(), "01", HERE, kept(key, &[slow], &[1.0])).unwrap();
         }
         let found = read(folder.path(), &["01"], HERE);
         let speedups: Vec<f64> = found.all().map(|(_, kept)| kept.speedup()).collect();
@@ -470,23 +396,24 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_left_out() {
         let folder = scratch();
-        let mut pair = Comparison::new("pair", 1);
-        pair.measure("Rust", || 1);
-        let results = [pair.kept("python", "Python", "Rust"), kept("sound", &[1.0], &[1.0])];
-        let keys = keep(folder.path(), "04", HERE, &results).unwrap();
-        assert_eq!(keys, ["sound"]);
+        let results = [
+            kept("no runs", &[], &[1.0]),
+            kept("endless", &[f64::INFINITY], &[1.0]),
+            kept("sound", &[1.0], &[1.0]),
+        ];
+        for result in results {
+            keep(folder.path(), "04", HERE, result).unwrap();
+        }
         let found = read(folder.path(), &["04"], HERE);
-        assert!(found.get("04", "python").is_none() && found.get("04", "sound").is_some());
-        assert!(keep(folder.path(), "01", HERE, &results[..1]).unwrap().is_empty());
-        let endless = kept("endless", &[f64::INFINITY], &[1.0]);
-        assert!(keep(folder.path(), "01", HERE, &[endless]).unwrap().is_empty());
+        assert_eq!(found.all().count(), 1);
+        assert!(found.get("04", "sound").is_some());
     }
 
     #[test]
     fn a_file_that_is_no_use_is_explained_and_replaced() {
         let folder = scratch();
         let path = folder.path().join("05.json");
-        let write = || keep(folder.path(), "05", HERE, &[kept("a", &[2.0], &[1.0])]);
+        let write = || keep(folder.path(), "05", HERE, kept("a", &[2.0], &[1.0]));
         let good = || {
             write().unwrap();
             fs::read_to_string(&path).unwrap()
@@ -525,7 +452,7 @@ mod tests {
         let folder = scratch();
         let inner = folder.path().join("results");
         for name in ["../outside", "", "a/b", "."] {
-            let why = keep(&inner, name, HERE, &[kept("a", &[2.0], &[1.0])]).unwrap_err();
+            let why = keep(&inner, name, HERE, kept("a", &[2.0], &[1.0])).unwrap_err();
             assert!(why.contains("not a chapter's name"), "{why}");
             assert_eq!(read(&inner, &[name], HERE).notes.len(), 1);
         }
@@ -539,7 +466,7 @@ mod tests {
             for writer in 1..=8 {
                 let folder = folder.path();
                 let slow = vec![f64::from(writer); 1000 * writer as usize];
-                scope.spawn(move || keep(folder, "05", HERE, &[kept("a", &slow, &[1.0])]).unwrap());
+                scope.spawn(move || keep(folder, "05", HERE, kept("a", &slow, &[1.0])).unwrap());
             }
         });
         let found = read(folder.path(), &["05"], HERE);

@@ -8,12 +8,14 @@
 //!
 //! | module | idea |
 //! |---|---|
+//! | [`engines`] | systems that hand work to processes, and what a killed one costs |
 //! | [`images`] | thumbnails of X-rays |
 //! | [`network`] | many requests at a time |
 //! | [`pool`] | what it costs to hand items to other processes |
 //! | [`session`] | the rounds, the marks, and what every report says |
 //! | [`peer`] | Python, in a process of its own |
 
+mod engines;
 mod images;
 mod network;
 mod peer;
@@ -39,6 +41,18 @@ pub extern "C" fn compare_network(runs: u32, json: bool) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn compare_pool(runs: u32, json: bool) -> c_int {
     show(Ok(pool::compare(runs as usize)), json)
+}
+
+/// `cargo workbook compare engines`, likewise; once.
+#[unsafe(no_mangle)]
+pub extern "C" fn compare_engines(_runs: u32, json: bool) -> c_int {
+    match engines::compare(json) {
+        Ok(()) => 0,
+        Err(why) => {
+            eprintln!("error: {why}");
+            1
+        }
+    }
 }
 
 fn show(report: Result<Report, String>, json: bool) -> c_int {

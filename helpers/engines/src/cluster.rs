@@ -1,7 +1,9 @@
-//! A cluster on this machine: Ballista's scheduler and executors, or a Redis with apalis workers.
+//! A cluster on this machine: Ballista's scheduler and executors, a Redis with apalis workers, or Celery,
+//! Dask and PySpark.
 //!
-//! These engines are programs of their own (`helpers/cluster`), built by `cargo workbook setup
-//! --cluster`; nothing of them is linked into a notebook. The calls here start them, hand them
+//! These engines are programs of their own (`helpers/cluster`, and those from Python in
+//! `helpers/engines/python`), got by `cargo workbook setup --cluster`; nothing of them is linked into a
+//! notebook. The calls here start them, hand them
 //! work, and kill one when a chapter wants to see what happens then. They end with the notebook,
 //! however that ends.
 //!
@@ -11,7 +13,7 @@
 mod answer;
 mod journal;
 
-pub use answer::{Answer, Report, TaskCounts};
+pub use answer::{Answer, Done, Report, TaskCounts};
 pub use journal::{Piece, timeline_of};
 
 use crate::shell::tool;
@@ -38,6 +40,10 @@ const ABSENT: &str = "Not run here: the cluster's programs are not built. `cargo
 /// What a reader with the programs, but without Redis, is told.
 const NO_REDIS: &str = "Not run here: redis-server is not installed. `sudo apt install redis-server`, or \
                         `conda install -c conda-forge redis-server`.";
+
+/// What a reader without the engines from Python is told.
+pub(crate) const NO_PYTHON: &str = "Not run here: this engine is not installed. `cargo workbook setup --cluster` in a \
+                         terminal installs Celery, Dask and PySpark, once.";
 
 /// Why a cluster did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -113,6 +119,9 @@ struct Place {
     folder: PathBuf,
     scheduler_port: Option<u16>,
     redis_port: Option<u16>,
+    /// Of the engines from Python.
+    #[serde(default)]
+    driver_port: Option<u16>,
 }
 
 impl Cluster {
@@ -127,6 +136,72 @@ impl Cluster {
         let arguments = ["--executors", "0", "--workers", &count.max(1).to_string()];
         let beside_redis = |program| tool("redis-server").map(|_| program).ok_or(NO_REDIS);
         Cluster::up(built().and_then(beside_redis), &arguments)
+    }
+
+    /// A real `celery`, `celery-late`, `dask` or `pyspark` with so many workers, each a process that
+    /// runs one task at a time. Celery uses the Redis of the apalis workers `beside` it, or one of its
+    /// own. Spark takes 10 to 30 s to start, and 1 GB of memory.
+    ///
+    /// `celery` crosses a message off just before the task begins, as it does if it is not told
+    /// otherwise: what a dead worker held is lost. `celery-late` does when the task is done, and what
+    /// a dead worker held begins again elsewhere after 5 s; so no task may take longer.
+    pub fn of_python(
+        engine: &str,
+        count: usize,
+        beside: Option<&Cluster>,
+    ) -> Result<Cluster, ClusterError> {
+        let starter = cluster_folder().join("python-engines");
+        let program = match engine.split('-').next() {
+            Some("pyspark") => "spark-class",
+            name => name.unwrap_or_default(),
+        };
+        let installed = root().join("target/workbook/cluster/python-engines/bin").join(program);
+        let there = starter.exists() && installed.exists();
+        let other = beside.and_then(|queue| queue.supervisor.as_ref()?.place.redis_port);
+        let redis = other.map(|port| format!("--redis-port={port}"));
+        let mut arguments = vec!["--engine", engine, "--workers"];
+        let count = count.max(1).to_string();
+        arguments.extend(std::iter::once(&*count).chain(redis.as_deref()));
+        match Cluster::up(there.then_some(starter).ok_or(NO_PYTHON), &arguments) {
+            // It says itself what it lacks by now: a Redis, or a Java.
+            Err(ClusterError::NotStarted(why)) if why.contains("setup --cluster") => {
+                println!("{why}");
+                Cluster::up(Err(NO_PYTHON), &[])
+            }
+            started => started,
+        }
+    }
+
+    /// Has Celery, Dask or PySpark make X-rays small with Pillow and write them into the folder `to`;
+    /// [`Job::done`] waits for it. Each takes `at_least` seconds, so that there is time to watch.
+    pub fn images(&self, paths: &[PathBuf], to: &Path, at_least: f64) -> Result<Job, ClusterError> {
+        self.request(&json!({
+            "do": "images", "paths": paths, "to": to, "at_least": at_least,
+        }))
+    }
+
+    /// Has them read a folder of readings (Parquet or JSON lines) and find, for each station, how many
+    /// there are, the lowest, the highest and the sum.
+    pub fn stations(&self, folder: &Path) -> Result<Done, ClusterError> {
+        self.request(&json!({ "do": "stations", "folder": folder }))?.done()
+    }
+
+    /// Has them do so many tasks that do nothing: what is left is their price.
+    pub fn empty_tasks(&self, count: usize) -> Result<Done, ClusterError> {
+        self.request(&json!({ "do": "empty", "count": count }))?.done()
+    }
+
+    fn request(&self, request: &serde_json::Value) -> Result<Job, ClusterError> {
+        let (program, place) = match (&self.program, &self.supervisor) {
+            (Err(why), _) => return Ok(Job { child: Err(why) }),
+            (Ok(program), Some(Supervisor { place, .. })) if place.driver_port.is_some() => {
+                (program, place)
+            }
+            _ => return Err(ClusterError::failed("this is for Celery, Dask and PySpark")),
+        };
+        let mut ask = command(program);
+        ask.arg("ask").arg("--runs").arg(runs_folder()).arg("--folder").arg(&place.folder);
+        Ok(Job { child: Ok(begin(ask, request.to_string().as_bytes())?) })
     }
 
     /// No cluster: DataFusion, the engine inside Ballista, in one process with `cores` threads.
@@ -347,7 +422,7 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// A query that runs.
+/// A query that runs, or another work.
 #[derive(Debug)]
 pub struct Job {
     /// The process; or why there is none.
@@ -356,11 +431,20 @@ pub struct Job {
 
 impl Job {
     /// Waits for its table.
-    pub fn wait(mut self) -> Result<Answer, ClusterError> {
+    pub fn wait(self) -> Result<Answer, ClusterError> {
+        Ok(self.answer()?.map_or_else(Answer::absent, Answer::new))
+    }
+
+    /// Waits for what an engine from Python has done.
+    pub fn done(self) -> Result<Done, ClusterError> {
+        Ok(self.answer()?.unwrap_or_else(Done::absent))
+    }
+
+    fn answer<T: DeserializeOwned>(mut self) -> Result<Result<T, &'static str>, ClusterError> {
         // Nothing is left for `drop` to end.
         match std::mem::replace(&mut self.child, Err(ABSENT)) {
-            Err(why) => Ok(Answer::absent(why)),
-            Ok(child) => Ok(Answer::new(finish(child)?)),
+            Err(why) => Ok(Err(why)),
+            Ok(child) => finish(child).map(Ok),
         }
     }
 }
@@ -417,12 +501,17 @@ impl Drop for Supervisor {
 }
 
 /// Where each running cluster has a folder.
-fn runs_folder() -> PathBuf {
+pub(crate) fn runs_folder() -> PathBuf {
     root().join("target/workbook/cluster/runs")
 }
 
 /// Runs one of the program's short commands and reads the JSON that it prints.
-fn ask<T: DeserializeOwned>(mut order: Command, input: &[u8]) -> Result<T, ClusterError> {
+pub(crate) fn ask<T: DeserializeOwned>(order: Command, input: &[u8]) -> Result<T, ClusterError> {
+    finish(begin(order, input)?)
+}
+
+/// Starts one of the program's commands, with what it reads.
+fn begin(mut order: Command, input: &[u8]) -> Result<Child, ClusterError> {
     let order = order.stdin(Stdio::piped()).stdout(Stdio::piped());
     let child = order.stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(ClusterError::failed)?;
@@ -430,7 +519,7 @@ fn ask<T: DeserializeOwned>(mut order: Command, input: &[u8]) -> Result<T, Clust
         // One that ends early says why in its exit code and its words.
         let _ = pipe.write_all(input);
     }
-    finish(child)
+    Ok(child)
 }
 
 /// Waits for a command of the program and reads the JSON that it printed.
@@ -488,6 +577,8 @@ mod tests {
         assert!(cluster.kill("executor-1").unwrap().names().is_empty());
         assert!(cluster.journal().is_empty());
         assert!(cluster.wait_for_tasks(Duration::ZERO).is_ok());
+        assert_eq!(cluster.empty_tasks(7).unwrap().items, 0);
+        assert_eq!(format!("{:?}", cluster.stations(Path::new("/r")).unwrap()), NO_REDIS);
         // Whatever a cell prints of it says what is lacking, and no other thing.
         for said in [
             format!("{cluster:?}"),

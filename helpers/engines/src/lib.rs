@@ -2,7 +2,9 @@
 //! command line. It knows nothing of how they work: those programs are `helpers/cluster`, built apart.
 
 pub mod cluster;
+pub mod compare;
 pub mod shell;
 
 pub use cluster::*;
+pub use compare::*;
 pub use shell::*;

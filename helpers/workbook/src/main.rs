@@ -73,9 +73,13 @@ struct Cli {
 enum Command {
     /// Make what is missing: the Python packages, the kernel, the compiled dependencies
     Setup {
-        /// Also build the cluster's programs for chapter 07: about 40 minutes of processor time
+        /// Also the engines of chapter 07: builds the cluster's programs (about 40 minutes of processor
+        /// time) and installs Celery, Dask and PySpark (1.1 GB)
         #[arg(long)]
         cluster: bool,
+        /// What of the engines to leave out, such as `dask,pyspark`; each can be had later
+        #[arg(long, requires = "cluster", value_delimiter = ',', value_parser = cluster::PARTS)]
+        without: Vec<String>,
     },
     /// Open JupyterLab on the workbook (what `cargo workbook` alone does)
     Lab {
@@ -166,10 +170,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         None => lab::open(&layout, &cli.jupyter_arguments),
         Some(Command::Lab { jupyter_arguments }) => lab::open(&layout, &jupyter_arguments),
-        Some(Command::Setup { cluster }) => {
+        Some(Command::Setup { cluster, without }) => {
             setup::ensure(&layout)?;
             if cluster {
-                cluster::ensure(&layout)?;
+                cluster::ensure(&layout, &without)?;
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -18,7 +18,11 @@ for name in sys.argv[1:]:
         place = os.path.realpath(metadata.distribution(name).locate_file(''))
         if not (place + os.sep).startswith(inside):
             raise ImportError('it is in ' + place)
-        for module in modules.get(name.lower().replace('_', '-'), []):
+        its = modules.get(name.lower().replace('_', '-'), [])
+        # What stands beside the module of the package's own name may need more packages, as DuckDB's
+        # driver for ADBC does.
+        own = [module for module in its if module.lower() == name.lower().replace('-', '_')]
+        for module in own or its:
             if module.isidentifier() and not module.startswith('_'):
                 importlib.import_module(module)
     except Exception as error:

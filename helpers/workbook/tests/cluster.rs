@@ -1,6 +1,6 @@
 //! Does a cluster lose nothing when a part of it is killed, and leave nothing behind?
 //!
-//! These tests need the programs that `cargo workbook setup --cluster` builds, Redis and GNU
+//! These tests need what `cargo workbook setup --cluster` builds and installs, Redis and GNU
 //! parallel. Without them each is left out and proves nothing (see `left_out`).
 
 mod left_out;
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How often each part is killed.
 const KILLS: usize = 5;
 const IMAGES: usize = 160;
+
+const FROM_PYTHON: [&str; 3] = ["celery", "dask", "pyspark"];
 
 /// One test at a time: a machine of two cores that runs several clusters proves nothing about any.
 fn alone() -> MutexGuard<'static, ()> {
@@ -255,6 +257,276 @@ fn gnu_parallel_goes_on_where_it_was_killed() {
         assert!(jobs.len() >= IMAGES && jobs.len() <= IMAGES + 2, "{} jobs", jobs.len());
     }
     assert!(interrupted > 0, "no kill came in the middle of a run");
+}
+
+/// Whether these engines from Python are installed, which the test of `what` needs.
+fn python_ready(what: &str, engines: &[&str]) -> bool {
+    let bin = helpers::paths::root().join("target/workbook/cluster/python-engines/bin");
+    let program = |engine| if engine == "pyspark" { "spark-class" } else { engine };
+    let missing = engines.iter().find(|engine| !bin.join(program(engine)).exists());
+    if let Some(engine) = missing {
+        let why = format!("{engine} is not installed: `cargo workbook setup --cluster`");
+        left_out::leave_out(what, &why);
+    }
+    missing.is_none()
+}
+
+/// What an engine's disturbed jobs came to.
+#[derive(Debug, Default)]
+struct Disturbed {
+    lost: usize,
+    lost_when_begun: usize,
+    again: usize,
+}
+
+/// Disturbs an engine in the middle of a job, each time at another moment, and heals it. Of each job
+/// so many results may be `lost`; all others are as they are without that, and so is everything in the
+/// end.
+fn disturb_one_from_python(
+    engine: &str,
+    disturb: impl Fn(&Cluster, usize),
+    lost: std::ops::RangeInclusive<usize>,
+) -> Disturbed {
+    let cluster = Cluster::of_python(engine, 2, None).unwrap();
+    let make = |to: &Path, at_least: f64| cluster.images(&paths(), to, at_least).unwrap();
+    let calm = tempfile::tempdir().unwrap();
+    let expected = make(calm.path(), 0.0).done().unwrap();
+    assert_eq!((expected.items, expected.lost.len()), (IMAGES, 0));
+    let mut sum = Disturbed::default();
+    for _ in 0..KILLS {
+        let disturbed = tempfile::tempdir().unwrap();
+        let before = cluster.journal().len();
+        let job = make(disturbed.path(), 0.01);
+        disturb(&cluster, before);
+        let done = job.done().unwrap();
+        let journal = &cluster.journal()[before..];
+        let is_begun =
+            |path: &&PathBuf| journal.iter().any(|piece| Path::new(&piece.item) == *path);
+        sum.lost += done.lost.len();
+        sum.lost_when_begun += done.lost.iter().filter(is_begun).count();
+        sum.again += handed_out_again(journal);
+        println!("{engine}: {done:?}; so far {sum:?}");
+        assert!(lost.contains(&done.lost.len()), "{done:?}");
+        assert_eq!(done.items + done.lost.len(), IMAGES);
+        for path in paths().iter().filter(|path| !done.lost.contains(path)) {
+            let read =
+                |folder: &Path| std::fs::read(folder.join(path.file_name().unwrap())).unwrap();
+            assert_eq!(read(calm.path()), read(disturbed.path()), "{}", path.display());
+        }
+        let report = cluster.heal().unwrap();
+        assert!(report.names().iter().all(|name| report.pid(name).is_some()), "{report}");
+    }
+    assert_eq!(make(calm.path(), 0.0).done().unwrap().digest, expected.digest);
+    let all = pids(&cluster);
+    drop(cluster);
+    assert_gone(&all);
+    sum
+}
+
+/// Waits for a random moment in this part of a job, as far as `journal[before..]` tells of it.
+fn wait_for_some(cluster: &Cluster, before: usize, from: f64, to: f64) {
+    let share = from + (to - from) * random_share();
+    cluster.wait_for_beginnings(before, (IMAGES as f64 * share) as usize);
+}
+
+/// Kills a worker in the middle of a task, if it is given one: after a heal it may still be starting.
+fn kill_a_worker(cluster: &Cluster, before: usize) {
+    wait_for_some(cluster, before, 0.0, 0.8);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let is_at_work = |piece: &Piece| piece.name == "worker-1" && piece.done.is_none();
+    let is_over = |journal: &[Piece]| journal.len() >= IMAGES || journal.iter().any(is_at_work);
+    while Instant::now() < deadline && !is_over(&cluster.journal()[before..]) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    cluster.kill("worker-1").unwrap();
+}
+
+/// The task that ran, which was crossed off already, and the four that a worker holds by default.
+#[test]
+fn a_killed_celery_worker_costs_what_its_default_allows() {
+    let _alone = alone();
+    if python_ready("that a killed Celery worker costs what its default allows", &["celery"]) {
+        let came = disturb_one_from_python("celery", kill_a_worker, 0..=6);
+        assert!(came.lost > 0, "no kill came in the middle of a job");
+    }
+}
+
+/// A message that a worker has just taken from Redis, but not yet noted as taken, is lost: these are two
+/// steps in Celery's transport. That is rare, and one message of each worker at most. No task is lost
+/// that was begun.
+#[test]
+fn a_killed_celery_worker_that_acknowledges_late_costs_next_to_nothing() {
+    let _alone = alone();
+    if python_ready("that Celery, acknowledging late, loses next to nothing", &["celery"]) {
+        let came = disturb_one_from_python("celery-late", kill_a_worker, 0..=1);
+        assert!(came.again > 0, "no kill came in the middle of a job");
+        assert_eq!(came.lost_when_begun, 0);
+    }
+}
+
+/// As above, and both workers are cut off.
+#[test]
+fn a_killed_redis_costs_celery_next_to_nothing() {
+    let _alone = alone();
+    if python_ready("that a killed Redis costs Celery next to nothing", &["celery"]) {
+        let kill_and_heal = |cluster: &Cluster, before| {
+            // While tasks are handed in, an error would tell the client that there is no Redis.
+            wait_for_some(cluster, before, 0.5, 0.8);
+            cluster.kill("redis").unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+            cluster.heal().unwrap();
+        };
+        let came = disturb_one_from_python("celery-late", kill_and_heal, 0..=2);
+        assert_eq!(came.lost_when_begun, 0);
+    }
+}
+
+#[test]
+fn a_killed_dask_worker_costs_no_image() {
+    let _alone = alone();
+    if python_ready("that a killed Dask worker costs no image", &["dask"]) {
+        let came = disturb_one_from_python("dask", kill_a_worker, 0..=0);
+        assert!(came.again > 0, "no kill came in the middle of a job");
+    }
+}
+
+#[test]
+fn a_killed_spark_worker_with_its_executor_costs_no_image() {
+    let _alone = alone();
+    if python_ready("that a killed Spark worker costs no image", &["pyspark"]) {
+        let came = disturb_one_from_python("pyspark", kill_a_worker, 0..=0);
+        assert!(came.again > 0, "no kill came in the middle of a job");
+    }
+}
+
+#[test]
+fn engines_from_python_give_one_table_and_two_kinds_of_queue_share_a_redis() {
+    let _alone = alone();
+    if !python_ready("that engines from Python give one table", &FROM_PYTHON) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for part in 0..3 {
+        let line = |n: i32| {
+            format!(
+                "{{\"station\":\"S{}\",\"celsius\":{}.{}}}\n",
+                n % 7,
+                n % 13 - 5,
+                (n + part) % 10
+            )
+        };
+        let lines: String = (0..500).map(line).collect();
+        std::fs::write(folder.path().join(format!("{part}.jsonl")), lines).unwrap();
+    }
+    let mut digests = HashSet::new();
+    for engine in FROM_PYTHON {
+        let cluster = Cluster::of_python(engine, 1, None).unwrap();
+        let done = cluster.stations(folder.path()).unwrap();
+        assert_eq!(done.items, 7, "{engine}");
+        digests.insert(done.digest);
+        assert_eq!(cluster.empty_tasks(50).unwrap().items, 50);
+        let error = cluster.stations(Path::new("/no/such")).unwrap_err().to_string();
+        assert!(error.contains("no readings"), "{error}");
+    }
+    assert_eq!(digests.len(), 1, "{digests:?}");
+    if !ready("that apalis and Celery share a Redis", &["redis-server"]) {
+        return;
+    }
+    let queue = Cluster::of_workers(1).unwrap();
+    let celery = Cluster::of_python("celery", 1, Some(&queue)).unwrap();
+    assert!(!celery.status().unwrap().names().contains(&"redis".to_owned()));
+    let out = tempfile::tempdir().unwrap();
+    queue.resize_later(&paths()[..9], out.path(), 0.0).unwrap();
+    assert_eq!(celery.empty_tasks(50).unwrap().items, 50);
+    assert_eq!(queue.wait_for_tasks(Duration::from_secs(60)).unwrap().done, 9);
+}
+
+/// All processes that one has started, and those that these have.
+fn below(root: u32) -> Vec<u32> {
+    let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().unwrap();
+    let text = String::from_utf8(listed.stdout).unwrap();
+    let number = |word: Option<&str>| word?.parse::<u32>().ok();
+    let pair = |line: &str| {
+        let mut words = line.split_whitespace();
+        Some((number(words.next())?, number(words.next())?))
+    };
+    let pairs: Vec<(u32, u32)> = text.lines().filter_map(pair).collect();
+    let mut family = vec![root];
+    let mut seen = 0;
+    while let Some(&parent) = family.get(seen) {
+        family.extend(pairs.iter().filter(|pair| pair.1 == parent).map(|pair| pair.0));
+        seen += 1;
+    }
+    family.split_off(1)
+}
+
+/// The addresses at which these processes listen, as Linux writes them; nothing on other systems.
+fn listening(pids: &[u32]) -> Vec<String> {
+    let files = |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    let links =
+        pids.iter().flat_map(files).flatten().flat_map(|file| std::fs::read_link(file.path()));
+    let sockets: HashSet<String> = links
+        .filter_map(|link| {
+            Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
+        })
+        .collect();
+    let tables = ["tcp", "tcp6"].map(|name| std::fs::read_to_string(format!("/proc/net/{name}")));
+    let text = tables.into_iter().flatten().collect::<String>();
+    let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    words
+        .filter(|words| words.len() > 9 && words[3] == "0A" && sockets.contains(words[9]))
+        .map(|words| words[1].to_owned())
+        .collect()
+}
+
+/// What this test starts: an engine from Python, and then nothing.
+#[test]
+fn hold_an_engine_from_python() {
+    if let Ok(engine) = std::env::var("HOLD_AN_ENGINE") {
+        let cluster = Cluster::of_python(&engine, 1, None).unwrap();
+        // With work behind it Spark has started processes of Python too.
+        cluster.empty_tasks(4).unwrap();
+        println!("HELD");
+        std::thread::sleep(Duration::from_secs(600));
+    }
+}
+
+#[test]
+fn an_owner_that_is_killed_leaves_no_process_of_an_engine_from_python() {
+    use std::io::{BufRead, BufReader};
+    let _alone = alone();
+    if !python_ready("that a killed notebook leaves no engine from Python", &FROM_PYTHON) {
+        return;
+    }
+    for engine in FROM_PYTHON {
+        // The notebook is killed, or the supervisor, which can then end nothing itself.
+        for whom in ["notebook", "supervisor"] {
+            let mut owner = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "hold_an_engine_from_python", "--nocapture"])
+                .env("HOLD_AN_ENGINE", engine)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+            assert!(lines.any(|line| line.unwrap().contains("HELD")), "{engine}");
+            let pids = below(owner.id());
+            assert!(pids.len() >= 4 && pids.iter().all(|pid| is_alive(*pid)), "{pids:?}");
+            let addresses = listening(&pids);
+            assert!(!cfg!(target_os = "linux") || !addresses.is_empty(), "{engine}");
+            // 127.0.0.1, also as an address of version 6.
+            let elsewhere = addresses.iter().find(|address| !address.contains("0100007F:"));
+            assert_eq!(elsewhere, None, "{engine}: {addresses:?}");
+            if whom == "supervisor" {
+                // SAFETY: only sends a signal, to a process of this test's.
+                unsafe { libc::kill(pids[0] as i32, libc::SIGKILL) };
+                // It is the owner's child, which does not wait for it.
+                assert_gone(&pids[1..]);
+            }
+            owner.kill().unwrap();
+            owner.wait().unwrap();
+            assert_gone(&pids);
+        }
+    }
 }
 
 /// What this test starts: a cluster, whose processes it prints, and then nothing.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
+use std::path::PathBuf;
 
 /// More rows than this are not shown; all of them are there.
 const MOST_ROWS: usize = 20;
@@ -210,6 +211,39 @@ impl fmt::Debug for Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
+    }
+}
+
+/// What Celery, Dask or PySpark have done.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+pub struct Done {
+    /// From handing in the work to its last result, as the engine's own client saw it.
+    pub seconds: f64,
+    /// How many results there are: images, stations, tasks.
+    pub items: usize,
+    /// The X-rays of which no result came.
+    pub lost: Vec<PathBuf>,
+    /// The same for the same results, whichever engine they are from and in whatever order.
+    pub digest: String,
+    /// What a reader is told where the engine is not there.
+    #[serde(skip)]
+    absent: &'static str,
+}
+
+impl Done {
+    pub(super) fn absent(absent: &'static str) -> Self {
+        Done { absent, ..Done::default() }
+    }
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Done { absent, .. } if !absent.is_empty() => f.write_str(absent),
+            Done { seconds, items, lost, digest, .. } => {
+                write!(f, "{items} in {seconds:.2} s, {} lost; digest {digest}", lost.len())
+            }
+        }
     }
 }
 
