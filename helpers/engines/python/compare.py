@@ -338,7 +338,8 @@ def measure(name, needs, start, request):
             # Once before, as pandas takes a while to import.
             engine.stations(request["readings"])
             found["table"], found["table_digest"] = timed(engine.stations, request["readings"])
-        found["memory_mb"] = engine.memory()
+        # Nothing of it is there between two runs.
+        found["memory_mb"] = engine.memory() or None
         found["killed"] = measure_kill(engine, request)
     finally:
         engine.end()
@@ -403,7 +404,7 @@ def table(document):
             shown(one["empty"] and one["empty"] * 1e3, "ms"),
             shown(one["images"], "s"),
             shown(one.get("table"), "s"),
-            shown(one["memory_mb"] or None, "MB", 0),
+            shown(one["memory_mb"], "MB", 0),
             f"{shown(kill['seconds'], 's')} ({kill['undisturbed']:.1f})",
             f"{kill['lost']} of {kill['of']}",
             str(kill["repeated"]),
