@@ -133,8 +133,6 @@ pub struct KeptResults {
 pub struct ChapterResults {
     /// The notebook's name without its ending.
     pub chapter: String,
-    /// Small if one of its results is of a small run.
-    pub size: Size,
     /// When the last of them was measured.
     pub date: String,
     /// What it kept.
@@ -160,9 +158,10 @@ impl fmt::Display for KeptResults {
         for found in &self.chapters {
             let count = found.results.len();
             let plural = if count == 1 { "" } else { "s" };
-            let small = match found.size {
-                Size::Small => ", a small run: only a quick look",
-                Size::Full => "",
+            let small = found.results.iter().filter(|kept| kept.size == Size::Small).count();
+            let small = match small {
+                0 => String::new(),
+                _ => format!(", {small} of a small run: only a quick look"),
             };
             let (chapter, date) = (&found.chapter, &found.date);
             writeln!(f, "✓ {chapter}: {count} result{plural}, {date}{small}")?;
@@ -268,10 +267,8 @@ fn read(folder: &Path, chapters: &[&str], machine: &str) -> KeptResults {
         let loaded = file(folder, chapter).and_then(|path| load(&path, chapter, machine));
         match loaded {
             Ok(Some(results)) => {
-                let small = results.iter().any(|kept| kept.size == Size::Small);
                 found.chapters.push(ChapterResults {
                     chapter: chapter.to_owned(),
-                    size: if small { Size::Small } else { Size::Full },
                     date: results.last().map_or(String::new(), |kept| kept.date.clone()),
                     results,
                 });
@@ -373,10 +370,10 @@ mod tests {
         let speedup = || read(folder.path(), &["06"], HERE).get("06", "a").unwrap().speedup();
         keep(Size::Small, 2.0);
         let said = read(folder.path(), &["06"], HERE).to_string();
-        assert!(said.contains("a small run: only a quick look"), "{said}");
+        assert!(said.contains("1 result, ") && said.contains(", 1 of a small run: only"), "{said}");
         keep(Size::Full, 3.0);
         keep(Size::Small, 4.0);
-        assert_eq!(read(folder.path(), &["06"], HERE).chapters[0].size, Size::Full);
+        assert!(!read(folder.path(), &["06"], HERE).to_string().contains("small"));
         assert_eq!(speedup(), 3.0);
         keep(Size::Full, 5.0);
         assert_eq!(speedup(), 5.0);

@@ -555,7 +555,8 @@ impl Rows {
         if let (Some(middle), Some(range)) = (middle, row.range) {
             let [low, high] = [range.0, range.1].map(|end| x_of(chart, end));
             pen.rect([(low, y - half / 2.0), (high, y + half / 2.0)], hue.mix(0.4).filled())?;
-            marks(chart.plotting_area(), &[(middle, place)], group, hue.mix(1.0), 1.0)?;
+            // A dot in every group: other marks are whose the figure says.
+            marks(chart.plotting_area(), &[(middle, place)], 0, hue.mix(1.0), 1.0)?;
         } else if middle.is_some() {
             let bar = [(left.min(x), y - half), (left.max(x), y + half)];
             let share = if row.runs.is_empty() { 0.75 } else { 0.35 };
