@@ -223,8 +223,8 @@ class GnuParallel:
         return [line.split(" ", 1)[1] for line in self.log.read_text().splitlines()]
 
     def memory(self):
-        """Nothing stays when it has nothing to do."""
-        return 0.0
+        """Nothing of it is there when it has nothing to do."""
+        return None
 
     def prepare_to_kill(self):
         pass
@@ -338,8 +338,7 @@ def measure(name, needs, start, request):
             # Once before, as pandas takes a while to import.
             engine.stations(request["readings"])
             found["table"], found["table_digest"] = timed(engine.stations, request["readings"])
-        # Nothing of it is there between two runs.
-        found["memory_mb"] = engine.memory() or None
+        found["memory_mb"] = engine.memory()
         found["killed"] = measure_kill(engine, request)
     finally:
         engine.end()

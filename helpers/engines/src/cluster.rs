@@ -140,7 +140,7 @@ impl Cluster {
 
     /// A real `celery`, `celery-late`, `dask` or `pyspark` with so many workers, each a process that
     /// runs one task at a time. Celery uses the Redis of the apalis workers `beside` it, or one of its
-    /// own. Spark takes 10 to 30 s to start, and 1 GB of memory.
+    /// own. Spark takes the longest to start, some 30 s on two cores, and 2 GB of memory.
     ///
     /// `celery` crosses a message off just before the task begins, as it does if it is not told
     /// otherwise: what a dead worker held is lost. `celery-late` does when the task is done, and what

@@ -381,22 +381,22 @@ fn a_killed_redis_costs_celery_next_to_nothing() {
     }
 }
 
-#[test]
-fn a_killed_dask_worker_costs_no_image() {
+fn a_killed_worker_from_python_costs_no_image(name: &str, engine: &str) {
     let _alone = alone();
-    if python_ready("that a killed Dask worker costs no image", &["dask"]) {
-        let came = disturb_one_from_python("dask", kill_a_worker, 0..=0);
+    if python_ready(&format!("that a killed {name} worker costs no image"), &[engine]) {
+        let came = disturb_one_from_python(engine, kill_a_worker, 0..=0);
         assert!(came.again > 0, "no kill came in the middle of a job");
     }
 }
 
 #[test]
+fn a_killed_dask_worker_costs_no_image() {
+    a_killed_worker_from_python_costs_no_image("Dask", "dask");
+}
+
+#[test]
 fn a_killed_spark_worker_with_its_executor_costs_no_image() {
-    let _alone = alone();
-    if python_ready("that a killed Spark worker costs no image", &["pyspark"]) {
-        let came = disturb_one_from_python("pyspark", kill_a_worker, 0..=0);
-        assert!(came.again > 0, "no kill came in the middle of a job");
-    }
+    a_killed_worker_from_python_costs_no_image("Spark", "pyspark");
 }
 
 #[test]

@@ -11,10 +11,8 @@ const MOST_CODE_CELLS: usize = 70;
 const LONGEST_CELL: usize = 30;
 const FEWEST_EXERCISES: usize = 2;
 
-/// What a cell that one can read is, in the chapters whose second edition is there: see
-/// CONTRIBUTING for why. Exercises, checks and solutions are cells of their own kind.
-const SECOND_EDITION: [&str; 10] =
-    ["00-", "01-", "02-", "03-", "04-", "05-", "06-", "07a-", "07b-", "08-"];
+/// What a cell that one can read is: see CONTRIBUTING for why. Exercises, checks and solutions are cells
+/// of their own kind.
 const FIRST_LANE: usize = 12;
 const FURTHER: &str = "## Going further";
 const MEDIAN_LINES: usize = 8;
@@ -43,9 +41,7 @@ fn faults_of(path: &Path) -> Vec<String> {
     faults.extend(form(&chapter));
     faults.extend(content(&chapter));
     faults.extend(exercises(&chapter));
-    if SECOND_EDITION.iter().any(|number| name_of(path).starts_with(number)) {
-        faults.extend(readable(&chapter));
-    }
+    faults.extend(readable(&chapter));
     faults
 }
 

@@ -83,20 +83,21 @@ fn with_wrong_answers(
     let mut copy: Vec<Value> = Vec::new();
     let mut expectations = BTreeMap::new();
     for cell in cells {
-        let cell = cell.clone();
-        let id = exercise_of(&cell);
-        let is_check = tagged(&cell, "check");
+        let id = exercise_of(cell);
+        let is_check = tagged(cell, "check");
         if is_check {
             let what = format!("“{id}”: the unedited stub");
             expectations.insert(copy.len(), Expectation::Rejected(what));
         }
-        if tagged(&cell, "solution") {
+        if tagged(cell, "solution") {
             let what = format!("“{id}”: the solution");
             expectations.insert(copy.len(), Expectation::Accepted(what));
         }
-        let check = is_check.then(|| cell.clone());
-        copy.push(cell);
-        let Some(mut check) = check else { continue };
+        copy.push(cell.clone());
+        if !is_check {
+            continue;
+        }
+        let mut check = cell.clone();
         // A wrong answer may well panic, on a thread of its own too.
         check["metadata"]["tags"] = json!(["allow-stderr"]);
         // What was published is demanded of the chapter's own cells only.
@@ -169,8 +170,8 @@ macro_rules! tests_of_chapters {
         #[test]
         fn every_chapter_has_a_test() {
             let tested = [$($number),*];
-            let numbers = chapters().iter().map(|path| name_of(path)).collect::<Vec<_>>();
-            let numbers: Vec<&str> = numbers.iter().filter_map(|name| name.split('-').next()).collect();
+            let names: Vec<String> = chapters().iter().map(|path| name_of(path)).collect();
+            let numbers: Vec<&str> = names.iter().flat_map(|name| name.split('-').next()).collect();
             assert_eq!(numbers, tested);
         }
     };
