@@ -31,8 +31,9 @@ use words::Word;
 /// So long the process may take to empty its buffer, before its cell is said to be done without it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The kernel hears the two streams apart, and gives what comes by standard error to the cell that
-/// runs then. So long it has to take it up before it hears that the cell is done.
+/// The kernel hands a line to the notebook on a thread of its own, and gives it to the cell that runs
+/// then; what comes by standard error it hears apart as well. So long it has for what was printed
+/// before it hears that the cell is done: on a busy machine a line came after its cell, and was lost.
 const HEARING: Duration = Duration::from_millis(50);
 
 #[derive(clap::Args)]
@@ -70,7 +71,7 @@ pub fn serve(arguments: &Arguments) -> Result<ExitCode> {
         cell: Cell::new(arguments.mark.clone()),
         out: BufWriter::new(io::stdout().lock()),
         errors: BufWriter::new(io::stderr().lock()),
-        has_errors: false,
+        has_spoken: false,
     };
     // The kernel has gone when nothing can be written to it any more.
     let _ = outlet.run();
@@ -140,8 +141,8 @@ struct Outlet<'a> {
     cell: Cell,
     out: BufWriter<io::StdoutLock<'a>>,
     errors: BufWriter<io::StderrLock<'a>>,
-    /// Whether this cell has written to standard error.
-    has_errors: bool,
+    /// Whether this cell has printed something, on either stream.
+    has_spoken: bool,
 }
 
 impl Outlet<'_> {
@@ -227,7 +228,10 @@ impl Outlet<'_> {
         for line in self.sources[0].lines() {
             for step in self.cell.line(&line) {
                 match step {
-                    Step::Print(text) => writeln!(self.out, "{text}")?,
+                    Step::Print(text) => {
+                        writeln!(self.out, "{text}")?;
+                        self.has_spoken = true;
+                    }
                     Step::AskForRest => {
                         // A process that cannot be asked has ended, which is seen next.
                         let asked = self.control.as_mut().map(|control| control.write_all(b"?"));
@@ -253,7 +257,7 @@ impl Outlet<'_> {
         }
         for line in lines {
             writeln!(self.errors, "{line}")?;
-            self.has_errors = true;
+            self.has_spoken = true;
         }
         self.errors.flush()
     }
@@ -275,7 +279,8 @@ impl Outlet<'_> {
     fn end_cell(&mut self) -> io::Result<()> {
         self.sources[1].read();
         self.pass_on_errors(true)?;
-        if std::mem::take(&mut self.has_errors) {
+        self.out.flush()?;
+        if std::mem::take(&mut self.has_spoken) {
             std::thread::sleep(HEARING);
         }
         // What stands in an open line of standard output now was printed after the cell's end.

@@ -21,6 +21,8 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 # Output of a thread can come after its cell has ended; so long it is waited for.
 LATE_OUTPUT_SECONDS = 0.05
+# And so long where without more of it the cell would count as failed.
+MISSING_OUTPUT_SECONDS = 5
 LAST_OUTPUT_SECONDS = 0.5
 
 # Jupyter looks for free ports and leaves it to the kernel to take them. Where another program was
@@ -51,6 +53,12 @@ def kinds(outputs):
         elif data:
             seen.add("text")
     return sorted(seen)
+
+
+def shows_less(published, cell):
+    """Whether the cell lacks what verdict.rs asks of it."""
+    seen = kinds(cell.outputs)
+    return bool(published) and (not seen or ("figure" in published and "figure" not in seen))
 
 
 def left_out(outputs):
@@ -215,6 +223,9 @@ class Run:
         seconds = time.monotonic() - begun
         if status in ("ok", "error"):
             await self.drain(LATE_OUTPUT_SECONDS)
+            missed = time.monotonic() + MISSING_OUTPUT_SECONDS
+            while shows_less(published, cell) and time.monotonic() < missed:
+                await self.drain(LATE_OUTPUT_SECONDS)
         newest = self.newest_cell()
         compiled = newest - begun_wall if newest and newest >= begun_wall else None
         for output in cell.outputs:
