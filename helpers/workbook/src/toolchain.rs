@@ -67,9 +67,16 @@ impl Toolchain {
 
     /// The folder of the standard library as a shared object, which cells are linked with.
     pub fn libraries(&self) -> PathBuf {
-        let root = self.bin.parent().unwrap_or(&self.bin);
-        let host = self.host().unwrap_or_default();
-        root.join("lib/rustlib").join(host).join("lib")
+        self.rustlib().join(self.host().unwrap_or_default()).join("lib")
+    }
+
+    /// The sources of the standard library, which rustup installs as `rust-src`.
+    pub fn library_sources(&self) -> PathBuf {
+        self.rustlib().join("src/rust/library")
+    }
+
+    fn rustlib(&self) -> PathBuf {
+        self.bin.parent().unwrap_or(&self.bin).join("lib/rustlib")
     }
 
     /// `PATH` with this toolchain before everything else.
