@@ -29,12 +29,6 @@ pub fn dates(first: &str, count: usize) -> Vec<String> {
     (start..).take(count).map(text).collect()
 }
 
-/// Today's date in Singapore, eight hours before UTC all year.
-pub fn today_in_singapore() -> String {
-    let now = Timestamp::now().to_zoned_datetime(tz::Offset::constant(8).to_time_zone());
-    now.date().to_string()
-}
-
 /// The number of days from 1970-01-01 to a date; `None` for what is no date.
 pub fn days_since_1970(date: &str) -> Option<i64> {
     let day: Date = date.parse().ok()?;

@@ -26,13 +26,16 @@ pub struct Machine {
 /// The machine that this runs on; looked up once.
 pub fn machine() -> &'static Machine {
     static MACHINE: OnceLock<Machine> = OnceLock::new();
-    MACHINE.get_or_init(|| Machine {
-        cores: cores(),
-        all_cores: all_cores().unwrap_or(0).max(cores()),
-        cpu: cpu_name(),
-        memory: memory(),
-        os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        rust: rust_version(),
+    MACHINE.get_or_init(|| {
+        let (cpu, all_cores) = processor();
+        Machine {
+            cores: cores(),
+            all_cores: all_cores.unwrap_or(0).max(cores()),
+            cpu: cpu.unwrap_or_else(|| "processor not named".to_owned()),
+            memory: memory(),
+            os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            rust: rust_version(),
+        }
     })
 }
 
@@ -79,24 +82,16 @@ impl fmt::Display for Machine {
     }
 }
 
-fn cpu_name() -> String {
-    let name = fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|info| {
-            info.lines()
-                .find(|line| line.starts_with("model name"))
-                .and_then(|line| line.split_once(':'))
-                .map(|(_, name)| name.trim().to_owned())
-        })
-        .or_else(|| answer("sysctl", &["-n", "machdep.cpu.brand_string"]));
-    name.unwrap_or_else(|| "processor not named".to_owned())
-}
-
-fn all_cores() -> Option<usize> {
-    match fs::read_to_string("/proc/cpuinfo") {
-        Ok(info) => Some(info.lines().filter(|line| line.starts_with("processor")).count()),
-        Err(_) => answer("sysctl", &["-n", "hw.logicalcpu"])?.parse().ok(),
-    }
+/// The processor's name, and how many cores the machine has; Linux tells both in one file.
+fn processor() -> (Option<String>, Option<usize>) {
+    let Ok(info) = fs::read_to_string("/proc/cpuinfo") else {
+        let cores = answer("sysctl", &["-n", "hw.logicalcpu"]);
+        let name = answer("sysctl", &["-n", "machdep.cpu.brand_string"]);
+        return (name, cores.and_then(|cores| cores.parse().ok()));
+    };
+    let name = info.lines().find(|line| line.starts_with("model name"));
+    let name = name.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim().to_owned());
+    (name, Some(info.lines().filter(|line| line.starts_with("processor")).count()))
 }
 
 fn memory() -> Option<u64> {
