@@ -29,6 +29,7 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
+html_use_index = False
 html_math_renderer = "mathml"
 highlight_language = "none"
 
