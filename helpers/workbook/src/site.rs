@@ -30,6 +30,7 @@ pub fn site(layout: &Layout, to: Option<PathBuf>) -> Result<ExitCode> {
     let to = to.unwrap_or_else(|| folder.join("pages"));
     // Before anything that takes time.
     old_files(&to)?;
+    fs::create_dir_all(&to).with_context(|| format!("{} cannot be made", to.display()))?;
     let _lock = locks::wait(layout, locks::SITE, "another `cargo workbook site` is at work")?;
     let environment = Environment::of_the_workbook(folder.join("venv"));
     let packages = PACKAGES.map(str::to_owned);

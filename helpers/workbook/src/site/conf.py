@@ -35,7 +35,7 @@ highlight_language = "none"
 
 nb_execution_mode = "off"
 nb_merge_streams = True
-# The compiler's messages, in their colours; the usual way takes them for Python's.
+# The usual way takes the compiler's messages for Python's.
 nb_render_error_lexer = "myst-ansi"
 # Chapters are read as JupyterLab reads them: of what MyST adds to Markdown, formulas only.
 myst_enable_extensions = ["dollarmath"]
