@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 /// What stays in `target/workbook` with the environment: its stamps, the kernel program's settings
 /// and the locks, one of which is held here.
-const OF_THE_ENVIRONMENT: [&str; 6] =
-    ["evcxr", "stamps", locks::SETUP, locks::CLUSTER, locks::COMPARE, locks::OPEN];
+const OF_THE_ENVIRONMENT: [&str; 7] =
+    ["evcxr", "stamps", locks::SETUP, locks::CLUSTER, locks::COMPARE, locks::SITE, locks::OPEN];
 
 /// Removes what the workbook made: everything, or all but the Python environment and the kernel
 /// program. Notebooks are not touched, nor an environment that the workbook did not make.
@@ -54,6 +54,7 @@ fn hold(layout: &Layout) -> Result<Vec<File>> {
         (locks::SETUP, "`cargo workbook` is setting up; wait for it or end it"),
         (locks::CLUSTER, "`cargo workbook setup --cluster` is building; wait for it or end it"),
         (locks::COMPARE, "`cargo workbook compare` is installing; wait for it or end it"),
+        (locks::SITE, "`cargo workbook site` is at work; wait for it or end it"),
         (
             locks::OPEN,
             "JupyterLab or another `cargo workbook` is open; stop it with Ctrl-C in its terminal",
@@ -213,6 +214,7 @@ mod tests {
             (locks::SETUP, "setting up"),
             (locks::CLUSTER, "setup --cluster"),
             (locks::COMPARE, "compare"),
+            (locks::SITE, "workbook site"),
             (locks::OPEN, "JupyterLab"),
         ] {
             let (_folder, layout) = scratch();

@@ -6,9 +6,10 @@
 //! | [`SETUP`] | whoever makes the environment, the kernel program and the seed; alone |
 //! | [`CLUSTER`] | whoever builds the programs of chapter 07; alone |
 //! | [`COMPARE`] | whoever installs the libraries to compare with; alone |
+//! | [`SITE`] | whoever makes the site; alone |
 //! | [`OPEN`] | JupyterLab, `run` and `compare` while they run; any number of them |
 //!
-//! `clean` needs all four. The system lets go of a lock however its holder ends. What is returned
+//! `clean` needs all five. The system lets go of a lock however its holder ends. What is returned
 //! holds the lock until it is dropped; an error means that the file cannot be made, or that the file
 //! system has no locks.
 
@@ -21,6 +22,7 @@ use std::io;
 pub const SETUP: &str = "setup.lock";
 pub const CLUSTER: &str = "cluster.lock";
 pub const COMPARE: &str = "compare.lock";
+pub const SITE: &str = "site.lock";
 pub const OPEN: &str = "open.lock";
 
 /// Takes a lock alone; while another process holds it, says that `who` does and waits.

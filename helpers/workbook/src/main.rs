@@ -15,7 +15,7 @@
 //! | [`stamps`] | what each step of the set-up was last done for |
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`cluster`] | the programs of chapter 07, built apart |
-//! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
+//! | [`lab`], [`run`], [`reset`], [`compare`], [`site`], [`doctor`], [`clean`] | one command each |
 //! | [`chapter`], [`notebooks`] | which files are chapters, and which of them a reader means |
 //! | [`disk`] | removing, copying and counting files |
 //! | [`linking`] | links every cell with helpers |
@@ -47,6 +47,7 @@ mod reset;
 mod run;
 mod seed;
 mod setup;
+mod site;
 mod stamps;
 mod toolchain;
 mod ui;
@@ -54,6 +55,7 @@ mod verdict;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Parallel and asynchronous data processing, in Rust, in Jupyter.
@@ -105,6 +107,15 @@ enum Command {
     Compare {
         #[command(subcommand)]
         what: compare::What,
+    },
+    /// Make a static site of the chapters as they are saved, to read without installing anything
+    ///
+    /// Works without a network once Sphinx is installed, which happens at the first time. Your own
+    /// notebooks are not in it.
+    Site {
+        /// A folder that is empty or not there yet, or that has an earlier site in it
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
     },
     /// Start the cluster of chapter 07 in a terminal, look at it, kill a part of it
     Cluster {
@@ -180,6 +191,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Run(arguments)) => run::run(&layout, arguments),
         Some(Command::Reset { chapters }) => reset::reset(&layout, &chapters),
         Some(Command::Compare { what }) => compare::compare(&layout, what),
+        Some(Command::Site { to }) => site::site(&layout, to),
         Some(Command::Cluster { what }) => cluster::run(&layout, what),
         Some(Command::Doctor) => doctor::doctor(&layout),
         Some(Command::Clean { keep_environment }) => clean::clean(&layout, keep_environment),

@@ -9,10 +9,11 @@
 //! | [`chapters`] | are the chapters well formed, and does every cell of them run? |
 //! | [`exercises`] | do the checks accept the solutions and nothing else? |
 //! | [`browser`] | does all of it work in JupyterLab? |
+//! | [`site`] | can the chapters be read, as pages, without installing anything? |
 //! | [`figures`] | do the labels of figures keep apart, in a browser's own measure of them? |
 //! | [`not_tested`] | does whoever runs the tests learn what was not tested? |
 //!
-//! All but the figures runs on the kernel that readers use. The first test that needs it makes it
+//! All but figures and site runs on the kernel that readers use. The first test that needs it makes it
 //! (`cargo workbook setup`), which takes minutes on a fresh clone and nothing later.
 
 mod browser;
@@ -31,3 +32,4 @@ mod not_tested;
 #[path = "../object/mod.rs"]
 mod object;
 mod runner;
+mod site;
