@@ -113,11 +113,12 @@ def fits_a_phone(page, base, names):
     for name in names:
         page.goto(base + name)
         page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        # The theme's page never scrolls; what it has room for is asked of the column of text.
         wide = page.evaluate(
-            """() => { window.scrollTo(1000, 0);
-            return [window.scrollX, document.scrollingElement.scrollWidth]; }"""
+            """() => [document.scrollingElement, document.querySelector('.content')]
+                .map(part => part.scrollWidth)"""
         )
-        assert wide == [0, PHONE["width"]], f"{name} scrolls sideways: {wide}"
+        assert wide == [PHONE["width"]] * 2, f"{name} scrolls sideways: {wide}"
         if name.endswith(f"{CHAPTERS[0]}.html"):
             page.screenshot(path=SCREENSHOTS / "site-phone.png")
     page.set_viewport_size(DESK)
