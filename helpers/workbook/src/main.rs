@@ -16,6 +16,7 @@
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`cluster`] | the programs of chapter 07, built apart |
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`doctor`], [`clean`] | one command each |
+//! | [`own`] | a reader's own notebook |
 //! | [`chapter`], [`notebooks`] | which files are chapters, and which of them a reader means |
 //! | [`disk`] | removing, copying and counting files |
 //! | [`linking`] | links every cell with helpers |
@@ -40,6 +41,7 @@ mod linking;
 mod locks;
 mod notebooks;
 mod outlet;
+mod own;
 mod place;
 mod project;
 mod python;
@@ -92,6 +94,13 @@ enum Command {
     /// Ends with exit code 1 if any cell failed. A panic, an early end by `?` and anything else
     /// on standard error count as failures, although Jupyter reports such cells as fine.
     Run(run::Arguments),
+    /// Make a notebook of your own beside the chapters
+    ///
+    /// `reset` never touches it, and git ignores it.
+    New {
+        /// Its name, such as `trial` or `"my notes"`
+        name: String,
+    },
     /// Bring chapters back to how they were published; edited ones are kept beside them
     ///
     /// Published is the newest commit that this clone and its upstream have in common. What
@@ -178,6 +187,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Run(arguments)) => run::run(&layout, arguments),
+        Some(Command::New { name }) => own::new(&layout, &name),
         Some(Command::Reset { chapters }) => reset::reset(&layout, &chapters),
         Some(Command::Compare { what }) => compare::compare(&layout, what),
         Some(Command::Cluster { what }) => cluster::run(&layout, what),

@@ -21,11 +21,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The cells that a seed has run. The first two lines are every chapter's setup cell; the
-/// third cell makes the kernel add its own tokio to the project, which would otherwise cost the
-/// reader some seconds at the first `.await`. For the last see [`SLIP`].
+/// Every chapter's setup cell.
+pub const SETUP: &str = ":dep helpers = { path = \"../helpers\" }\nuse helpers::prelude::*;";
+
+/// The cells that a seed has run. The third makes the kernel add its own tokio to the project, which
+/// would otherwise cost the reader some seconds at the first `.await`. For the last see [`SLIP`].
 const FIRST_CELLS: [&str; 4] = [
-    ":dep helpers = { path = \"../helpers\" }\nuse helpers::prelude::*;",
+    SETUP,
     "let warm = machine().cores;",
     "tokio::time::sleep(Duration::from_millis(1)).await;",
     "let slip = no_such_name_here();",
