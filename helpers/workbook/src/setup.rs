@@ -154,7 +154,8 @@ fn kernelspec(layout: &Layout, environment: &Environment) -> Result<()> {
     write_if_new(&folder.join("kernel.json"), &serde_json::to_string_pretty(&spec)?)
 }
 
-/// JupyterLab's and the kernel's settings: no question about news, no check for updates.
+/// JupyterLab's and the kernel's settings: no question about news, no check for updates; what the
+/// processors do at the top, every two seconds, and each cell's time below it.
 fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
     let overrides = serde_json::json!({
         "@jupyterlab/apputils-extension:notification": {
@@ -162,9 +163,19 @@ fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
             "checkForUpdates": false,
             "doNotDisturbMode": false,
         },
+        "@jupyter-server/resource-usage:topbar-item": { "enable": true, "refreshRate": 2000 },
+        "@jupyterlab/notebook-extension:tracker": { "recordTiming": true },
+        "jupyterlab-execute-time:settings": { "highlight": false, "showDate": false },
     });
+    // The same figures once more, and a panel for which only Python's kernel has an answer.
+    let without = serde_json::json!({ "disabledExtensions": {
+        "@jupyter-server/resource-usage:status-item": true,
+        "@jupyter-server/resource-usage:kernel-panel-item": true,
+    }});
     let folder = environment.prefix.join("share/jupyter/lab/settings");
-    write_if_new(&folder.join("overrides.json"), &serde_json::to_string_pretty(&overrides)?)?;
+    for (name, content) in [("overrides.json", overrides), ("page_config.json", without)] {
+        write_if_new(&folder.join(name), &serde_json::to_string_pretty(&content)?)?;
+    }
     // Empty: the reader's own settings for evcxr may add dependencies, and then nothing is warm.
     fs::create_dir_all(layout.evcxr_config())?;
     Ok(())
