@@ -102,6 +102,8 @@ fn settings(notebooks: &Path, first: &str, token: &str) -> Value {
             "answer_yes": true,
         },
         "LabApp": { "default_url": first },
+        // The processors too; and nothing but what is shown, as measuring takes time from the cells.
+        "ResourceUseDisplay": { "track_cpu_percent": true, "enable_prometheus_metrics": false },
         "IdentityProvider": identity,
         "PasswordIdentityProvider": identity,
     })

@@ -16,6 +16,7 @@
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`cluster`] | the programs of chapter 07, built apart |
 //! | [`lab`], [`run`], [`reset`], [`compare`], [`site`], [`doctor`], [`clean`] | one command each |
+//! | [`own`], [`added`] | notebooks and crates of a reader's own |
 //! | [`chapter`], [`notebooks`] | which files are chapters, and which of them a reader means |
 //! | [`disk`] | removing, copying and counting files |
 //! | [`linking`] | links every cell with helpers |
@@ -24,6 +25,7 @@
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress on the terminal |
 
+mod added;
 mod chapter;
 mod child;
 mod clean;
@@ -40,6 +42,7 @@ mod linking;
 mod locks;
 mod notebooks;
 mod outlet;
+mod own;
 mod place;
 mod project;
 mod python;
@@ -94,6 +97,22 @@ enum Command {
     /// Ends with exit code 1 if any cell failed. A panic, an early end by `?` and anything else
     /// on standard error count as failures, although Jupyter reports such cells as fine.
     Run(run::Arguments),
+    /// Make a notebook of your own beside the chapters
+    ///
+    /// `reset` never touches it, and git ignores it.
+    New {
+        /// Its name, such as `trial` or `"my notes"`
+        name: String,
+    },
+    /// Compile a crate once, for all notebooks, and print the `:dep` line for them
+    ///
+    /// If it cannot be had or does not compile, everything stays as it was.
+    Add(added::Arguments),
+    /// Take an added crate away
+    Remove {
+        /// Its name, as `cargo workbook doctor` lists it
+        name: String,
+    },
     /// Bring chapters back to how they were published; edited ones are kept beside them
     ///
     /// Published is the newest commit that this clone and its upstream have in common. What
@@ -189,6 +208,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Run(arguments)) => run::run(&layout, arguments),
+        Some(Command::New { name }) => own::new(&layout, &name),
+        Some(Command::Add(arguments)) => added::add(&layout, &arguments),
+        Some(Command::Remove { name }) => added::remove(&layout, &name),
         Some(Command::Reset { chapters }) => reset::reset(&layout, &chapters),
         Some(Command::Compare { what }) => compare::compare(&layout, what),
         Some(Command::Site { to }) => site::site(&layout, to),

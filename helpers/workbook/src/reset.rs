@@ -315,10 +315,14 @@ mod tests {
     fn a_notebook_of_the_readers_own_stays() {
         let (_folder, layout) = scratch();
         edit(&layout, "99-mine.ipynb");
+        crate::own::new(&layout, "mine").unwrap();
+        let mine = read(&layout, "mine.ipynb");
         reset(&layout, &[]).unwrap();
         reset(&layout, &["99".to_owned()]).unwrap();
+        reset(&layout, &["mine".to_owned()]).unwrap_err();
         assert_eq!(read(&layout, "99-mine.ipynb"), "edited");
-        assert_eq!(beside(&layout), ["99-mine.ipynb"]);
+        assert_eq!(read(&layout, "mine.ipynb"), mine);
+        assert_eq!(beside(&layout), ["99-mine.ipynb", "mine.ipynb"]);
     }
 
     #[test]

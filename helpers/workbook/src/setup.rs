@@ -3,6 +3,7 @@
 //! A step is done when its product is there and its stamp holds the key of what it would be made
 //! from today.
 
+use crate::added;
 use crate::child::follow;
 use crate::disk::{install, remove, write_if_new};
 use crate::environment::{self, Environment};
@@ -10,7 +11,7 @@ use crate::layout::Layout;
 use crate::locks;
 use crate::python::ask;
 use crate::seed;
-use crate::stamps::{self, done, is_done};
+use crate::stamps::{done, is_done};
 use crate::toolchain::{Toolchain, clean_environment, settle_build};
 use crate::ui::Step;
 use anyhow::{Context, Result};
@@ -35,12 +36,7 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     }
     kernelspec(layout, &environment)?;
     settings(layout, &environment)?;
-    let key = seed::key(layout, &toolchain, &environment)?;
-    if !layout.seed().exists() || !is_done(layout, "seed", &key.text()) {
-        let old = stamps::last(layout, "seed");
-        seed::build(layout, &toolchain, &environment, &key, &old)?;
-        done(layout, "seed", &key.text())?;
-    }
+    seed::ensure(layout, &toolchain, &environment, &added::list(layout))?;
     Ok(environment)
 }
 
@@ -154,7 +150,8 @@ fn kernelspec(layout: &Layout, environment: &Environment) -> Result<()> {
     write_if_new(&folder.join("kernel.json"), &serde_json::to_string_pretty(&spec)?)
 }
 
-/// JupyterLab's and the kernel's settings: no question about news, no check for updates.
+/// JupyterLab's and the kernel's settings: no question about news, no check for updates; what the
+/// processors do at the top, every two seconds, and each cell's time below it.
 fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
     let overrides = serde_json::json!({
         "@jupyterlab/apputils-extension:notification": {
@@ -162,9 +159,19 @@ fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
             "checkForUpdates": false,
             "doNotDisturbMode": false,
         },
+        "@jupyter-server/resource-usage:topbar-item": { "enable": true, "refreshRate": 2000 },
+        "@jupyterlab/notebook-extension:tracker": { "recordTiming": true },
+        "jupyterlab-execute-time:settings": { "highlight": false, "showDate": false },
     });
+    // The same figures once more, and a panel for which only Python's kernel has an answer.
+    let without = serde_json::json!({ "disabledExtensions": {
+        "@jupyter-server/resource-usage:status-item": true,
+        "@jupyter-server/resource-usage:kernel-panel-item": true,
+    }});
     let folder = environment.prefix.join("share/jupyter/lab/settings");
-    write_if_new(&folder.join("overrides.json"), &serde_json::to_string_pretty(&overrides)?)?;
+    for (name, content) in [("overrides.json", overrides), ("page_config.json", without)] {
+        write_if_new(&folder.join(name), &serde_json::to_string_pretty(&content)?)?;
+    }
     // Empty: the reader's own settings for evcxr may add dependencies, and then nothing is warm.
     fs::create_dir_all(layout.evcxr_config())?;
     Ok(())

@@ -18,6 +18,14 @@ for name in sys.argv[1:]:
         place = os.path.realpath(metadata.distribution(name).locate_file(''))
         if not (place + os.sep).startswith(inside):
             raise ImportError('it is in ' + place)
+        files = [str(file) for file in metadata.files(name) or ()]
+        if any('/labextensions/' in file for file in files) and not any(
+            '/jupyter_server_config.d/' in file for file in files
+        ):
+            # For JupyterLab alone, which reads this file; its module may not even be importable.
+            part = next(file for file in files if file.endswith('/package.json'))
+            metadata.distribution(name).locate_file(part).read_bytes()
+            continue
         its = modules.get(name.lower().replace('_', '-'), [])
         # What stands beside the module of the package's own name may need more packages, as DuckDB's
         # driver for ADBC does.

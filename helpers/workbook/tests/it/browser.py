@@ -1,11 +1,12 @@
 """JupyterLab as a reader sees it, in headless Chromium. Called by browser.rs.
 
-Arguments: the address that `cargo workbook` printed, the browser, a folder for screenshots. On
-standard input: cells that end in many ways, each with the words that it must show, as JSON.
+Arguments: the address that `cargo workbook` printed, the browser, a folder for screenshots, the file
+name of a notebook that `cargo workbook new` has made. On standard input: cells that end in many ways, each with the words that it must show, as JSON.
 Nothing is saved: autosave is off, and the chapter's file stays as it is.
 """
 
 import json
+import re
 import sys
 import time
 import urllib.request
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import sync_playwright
 
-ADDRESS, BROWSER, SCREENSHOTS = sys.argv[1:4]
+ADDRESS, BROWSER, SCREENSHOTS, OWN = sys.argv[1:5]
 PARTS = urlsplit(ADDRESS)
 BASE = f"{PARTS.scheme}://{PARTS.netloc}"
 TOKEN = parse_qs(PARTS.query)["token"][0]
@@ -293,6 +294,106 @@ def edit_a_cell(lab):
     return index
 
 
+def see_what_it_costs(lab):
+    """The machine's use at the top, alive, and below a cell its time."""
+    lab.ask(
+        """
+        window.usage = [];
+        setInterval(() => window.usage.push(document.querySelector('#jp-top-bar').innerText), 500);
+        """
+    )
+    lab.run_typed(
+        "let until = Instant::now() + Duration::from_secs(8); while Instant::now() < until {}"
+    )
+    shown = [" ".join(text.split()) for text in lab.ask("return window.usage")]
+    found = [re.search(r"CPU: (\d+)% .*Mem: ([\d.]+) [MG]B", text) for text in shown]
+    assert all(found), shown
+    assert max(int(usage[1]) for usage in found) > 30, f"a core was busy, and this shown: {shown}"
+    assert len({usage[1] for usage in found}) > 1 and float(found[-1][2]) > 0, shown
+    time_below = lab.ask("return notebook.activeCell.node.querySelector('.execute-time')?.innerText")
+    seconds = re.search(r"Last executed in ([\d.]+)s", time_below or "")
+    assert seconds and float(seconds[1]) >= 8, time_below
+    lab.screenshot("light-usage")
+    done("processors, memory and the cell's time are shown")
+
+
+def complete_and_ask(lab):
+    """Tab completes, Shift-Tab explains: names of helpers, and the reader's own."""
+    lab.run_typed("/// Thrice as much.\nfn thrice_as_much(n: u64) -> u64 { 3 * n }\nlet kopi_count = 1_u64;")
+    keyboard = lab.page.keyboard
+    for begun, whole in (
+        ("machin", "machine"), ("Comparis", "Comparison"),
+        ("thrice_a", "thrice_as_much"), ("kopi_c", "kopi_count"),
+    ):
+        for attempt in range(3):
+            keyboard.press("Escape")
+            keyboard.press("Escape")
+            lab.ask("notebook.mode = 'command'; notebook.activate();")
+            keyboard.press("Enter")
+            keyboard.press("Control+a")
+            keyboard.type(begun)
+            keyboard.press("Tab")
+            try:
+                lab.wait(
+                    f"{begun} is completed to {whole}",
+                    """
+                    const offered = [...document.querySelectorAll('.jp-Completer-item')];
+                    return offered.some(item => item.innerText.includes(argument))
+                        || notebook.activeCell.model.sharedModel.source.includes(argument);
+                    """,
+                    whole,
+                    patience=30,
+                )
+                break
+            except AssertionError:
+                # A first answer may come later than JupyterLab waits for it.
+                if attempt == 2:
+                    raise
+    for source, words in (
+        ("machine()", "machine"), ("thrice_as_much(1)", "Thrice as much"), ("kopi_count", "u64"),
+    ):
+        keyboard.press("Escape")
+        keyboard.press("Escape")
+        lab.ask("notebook.mode = 'command'; notebook.activate();")
+        keyboard.press("Enter")
+        keyboard.press("Control+a")
+        keyboard.insert_text(source)
+        keyboard.press("Home")
+        keyboard.press("ArrowRight")
+        keyboard.press("Shift+Tab")
+        lab.wait(
+            f"{source} is explained with {words!r}",
+            """
+            return [...document.querySelectorAll('.jp-Tooltip')]
+                .some(shown => shown.innerText.includes(argument));
+            """,
+            words,
+            patience=60,
+        )
+    lab.screenshot("light-explained")
+    keyboard.press("Escape")
+    done("Tab completes and Shift-Tab explains names of helpers and of one's own")
+
+
+def open_ones_own(lab):
+    lab.ask("await window.jupyterapp.commands.execute('docmanager:open', { path: argument })", OWN)
+    lab.wait("it is open", "return panel?.context?.path === argument && panel.context.isReady", OWN)
+    lab.wait_for_kernel()
+    changed = lab.ask("return panel.context.model.dirty && panel.context.model.toJSON()")
+    assert not changed, f"opening it changes it: {changed}"
+    lab.run_all()
+    assert not lab.unexpected_errors(), lab.unexpected_errors()
+    lab.ask(
+        "notebook.activeCellIndex = notebook.widgets.length - 1;"
+        "notebook.mode = 'command'; notebook.activate();"
+    )
+    said = lab.run_typed('println!("{} cores", cores());')
+    assert re.fullmatch(r"\d+ cores\n", said), said
+    lab.screenshot("light-own")
+    lab.ask("await panel.sessionContext.shutdown(); panel.context.model.dirty = false; panel.close();")
+    done("a notebook of one's own opens and runs")
+
+
 def edit_a_function_of_a_pool(lab, index):
     """The pool stays in its variable; when the next cell is stopped, its workers have to go too."""
     lab.page.keyboard.press("Escape")
@@ -368,9 +469,12 @@ def main():
         see_saved_figures(lab)
         run_everything(lab)
         index = edit_a_cell(lab)
+        see_what_it_costs(lab)
+        complete_and_ask(lab)
         edit_a_function_of_a_pool(lab, index)
         interrupt_a_cell(lab, index)
         end_cells_in_many_ways(lab, index, json.load(sys.stdin))
+        open_ones_own(lab)
         go_dark(lab)
         browser.close()
 

@@ -4,8 +4,9 @@
 //! into `target/workbook/test-venv`. Screenshots go to `target/workbook/screenshots`.
 
 use crate::common::{
-    chapters, leave_out, root, say, send, set_up, text_of, turn, wait_for, workbook,
+    chapters, leave_out, name_of, root, say, send, set_up, text_of, turn, wait_for, workbook,
 };
+use crate::own::Own;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -136,6 +137,7 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
     let screenshots = root().join("target/workbook/screenshots");
     fs::create_dir_all(&screenshots).unwrap();
     let before = fs::read(&chapter).unwrap();
+    let own = Own::new(&format!("my own né {}", std::process::id()));
 
     // Where the usual port is taken, JupyterLab has to come up on another one.
     let _taken = TcpListener::bind("127.0.0.1:8888");
@@ -150,6 +152,7 @@ fn a_new_user_reads_runs_and_edits_chapter_00() {
         .arg(&lab.address)
         .arg(chromium)
         .arg(&screenshots)
+        .arg(name_of(&own.0))
         .env("PYTHONUTF8", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

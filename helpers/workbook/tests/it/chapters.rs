@@ -171,6 +171,9 @@ fn form(chapter: &Value) -> Vec<String> {
         if id.is_empty() || !ids.insert(id) {
             faults.push(format!("cell {number} has no id of its own (“{id}”)"));
         }
+        if !cell["metadata"]["execution"].is_null() {
+            faults.push(format!("cell {number} holds the times of a run in JupyterLab"));
+        }
         let outputs_fit = match cell["cell_type"].as_str() {
             Some("code") => cell["outputs"].is_array(),
             Some("markdown" | "raw") => cell["outputs"].is_null(),

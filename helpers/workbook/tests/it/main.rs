@@ -6,6 +6,7 @@
 //! | [`kernels`] | do kernels live side by side, start warm, and leave nothing behind? |
 //! | [`endings`] | however a cell ends: is its output under it, and does the next one work? |
 //! | [`commands`] | do the other commands do what they say? |
+//! | [`own`] | notebooks and crates of a reader's own |
 //! | [`chapters`] | are the chapters well formed, and does every cell of them run? |
 //! | [`exercises`] | do the checks accept the solutions and nothing else? |
 //! | [`browser`] | does all of it work in JupyterLab? |
@@ -31,5 +32,6 @@ mod left_out;
 mod not_tested;
 #[path = "../object/mod.rs"]
 mod object;
+mod own;
 mod runner;
 mod site;

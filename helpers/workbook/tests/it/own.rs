@@ -1,0 +1,131 @@
+//! Notebooks and crates of a reader's own.
+
+use crate::common::{all_turns, chapters, read_json, root, set_up, text_of, turn, workbook};
+use crate::kernels::expect_nothing_compiled;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A notebook that goes with the test, however that ends.
+pub struct Own(pub PathBuf);
+
+impl Own {
+    pub fn new(name: &str) -> Self {
+        let own = Own(root().join(format!("notebooks/{name}.ipynb")));
+        assert!(!own.0.exists(), "{} is in the way of this test", own.0.display());
+        let output = workbook().args(["new", name]).output().unwrap();
+        assert!(output.status.success(), "{}", text_of(&output));
+        own
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// `reset` leaves it alone; that is tested beside its code.
+#[test]
+fn a_notebook_of_ones_own() {
+    let name = format!("é test {}", std::process::id());
+    let own = Own::new(&name);
+    let expect_refused = |name: &str, why: &str| {
+        let output = workbook().args(["new", name]).output().unwrap();
+        let said = text_of(&output);
+        assert!(!output.status.success() && said.contains(why), "{name:?}: {said}");
+    };
+    let whole = format!("{name}.ipynb");
+    fs::write(&own.0, fs::read_to_string(&own.0).unwrap().replace("first", "mine")).unwrap();
+    expect_refused(&name, "is there already");
+    expect_refused(&whole, "is there already");
+    assert!(fs::read_to_string(&own.0).unwrap().contains("mine"));
+    for (bad, why) in [
+        ("", "no name"),
+        (" ", "no name"),
+        (".hidden", "no name"),
+        ("../there", "no name"),
+        ("a/b", "no slash"),
+        ("a\\b", "no slash"),
+        ("a\nb", "line break"),
+        ("06-mine", "a chapter's name"),
+        ("07c-mine.ipynb", "a chapter's name"),
+    ] {
+        expect_refused(bad, why);
+    }
+    // JupyterLab adds to a notebook what it lacks; to a chapter it adds nothing.
+    let (made, chapter) = (read_json(&own.0), read_json(&chapters()[0]));
+    for field in ["kernelspec", "language_info"] {
+        assert_eq!(made["metadata"][field], chapter["metadata"][field]);
+    }
+    assert_eq!(made["nbformat_minor"], chapter["nbformat_minor"]);
+    let ignored = |path: &str| {
+        let mut git = Command::new("git");
+        git.args(["check-ignore", "--quiet", "--no-index", path]).current_dir(root());
+        git.status().unwrap().code()
+    };
+    assert_eq!(ignored(&format!("notebooks/{whole}")), Some(0));
+    assert_eq!(ignored("notebooks/06-image-processing.ipynb"), Some(1));
+    assert_eq!(ignored("notebooks/07a-one-machine.ipynb"), Some(1));
+    assert_eq!(ignored("notebooks/06-image-processing.edited-1.ipynb"), Some(0));
+
+    set_up();
+    let _turn = turn();
+    let output = workbook().arg("run").arg(&own.0).output().unwrap();
+    assert!(output.status.success(), "{}", text_of(&output));
+}
+
+/// A crate that wants more features of crates in helpers' tree, so that helpers is compiled once more
+/// with it: for all notebooks, not in each.
+#[test]
+fn an_added_crate() {
+    /// Takes it away again, however the test ends.
+    struct Added(&'static str);
+    impl Drop for Added {
+        fn drop(&mut self) {
+            let _ = workbook().args(["remove", self.0]).output();
+        }
+    }
+    set_up();
+    let _turns = all_turns();
+    let say = |words: &[&str]| {
+        let output = workbook().args(words).output().unwrap();
+        (output.status.success(), text_of(&output))
+    };
+    let list = root().join("target/workbook/added.toml");
+    let state = || {
+        let seed = fs::metadata(&crate::common::places().seed).unwrap();
+        (fs::read_to_string(&list).unwrap_or_default(), seed.ino())
+    };
+    assert!(!state().0.contains("rand"), "rand was added here already, which this test does");
+    let before = state();
+    let expect_refused = |words: &[&str], why: &str| {
+        let (done, said) = say(words);
+        assert!(!done && said.contains(why), "{words:?}: {said}");
+        assert!(state() == before, "{words:?} has changed something: {said}");
+    };
+    let nowhere = format!("no-such-crate-{}", std::process::id());
+    expect_refused(&["add", &nowhere], "could not be found");
+    expect_refused(&["add", "rand@999"], "999");
+    expect_refused(&["add", "rand", "--features", "no_such"], "no_such");
+    expect_refused(&["add", "../rand"], "no name of a crate");
+    expect_refused(&["remove", "rand"], "no crate was added");
+    // For another system: it cannot be compiled on this one.
+    #[cfg(target_os = "linux")]
+    expect_refused(&["add", "kqueue-sys@1"], "error");
+
+    let rand = Added("rand");
+    let (done, said) = say(&["add", "rand@0.10"]);
+    assert!(done, "{said}");
+    let line = said.lines().find_map(|line| line.trim().strip_prefix(":dep "));
+    let line = format!(":dep {}\n", line.unwrap_or_else(|| panic!("no line to copy: {said}")));
+    assert!(line.starts_with(":dep rand = \"0.10"), "{line}");
+    let (done, doctor) = say(&["doctor"]);
+    assert!(done && doctor.contains(line.trim()) && doctor.contains("ready ("), "{doctor}");
+    expect_nothing_compiled("", "");
+    expect_nothing_compiled(&line, "assert!(rand::random::<f64>() < 1.0);");
+    drop(rand);
+    let (_, doctor) = say(&["doctor"]);
+    assert!(!doctor.contains("rand") && doctor.contains("ready ("), "{doctor}");
+}
