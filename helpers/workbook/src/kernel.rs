@@ -8,7 +8,7 @@ use crate::child;
 use crate::disk::remove;
 use crate::layout::Layout;
 use crate::locks;
-use crate::project::{CELLS, allow_one_choice_of_features, link_copy};
+use crate::project::{CELLS, link_copy};
 use crate::toolchain::{Toolchain, clean_environment};
 use anstream::adapter::strip_str;
 use anyhow::{Context, Result};
@@ -72,7 +72,6 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .stdout(Stdio::null())
         .stderr(File::create(&log_file)?);
     clean_environment(&mut command);
-    allow_one_choice_of_features(&folder, &mut command);
     let toolchain = Toolchain::find()?;
     command
         .env("PATH", toolchain.path())

@@ -15,8 +15,7 @@
 //! | [`stamps`] | what each step of the set-up was last done for |
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`cluster`] | the programs of chapter 07, built apart |
-//! | [`lab`], [`run`], [`reset`], [`compare`], [`site`], [`doctor`], [`clean`] | one command each |
-//! | [`own`], [`added`] | notebooks and crates of a reader's own |
+//! | [`lab`], [`run`], [`reset`], [`compare`], [`site`], [`doctor`], [`clean`], [`own`] | one command each |
 //! | [`chapter`], [`notebooks`] | which files are chapters, and which of them a reader means |
 //! | [`disk`] | removing, copying and counting files |
 //! | [`linking`] | links every cell with helpers |
@@ -25,7 +24,6 @@
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress on the terminal |
 
-mod added;
 mod chapter;
 mod child;
 mod clean;
@@ -102,15 +100,6 @@ enum Command {
     /// `reset` never touches it, and git ignores it.
     New {
         /// Its name, such as `trial` or `"my notes"`
-        name: String,
-    },
-    /// Compile a crate once, for all notebooks, and print the `:dep` line for them
-    ///
-    /// If it cannot be had or does not compile, everything stays as it was.
-    Add(added::Arguments),
-    /// Take an added crate away
-    Remove {
-        /// Its name, as `cargo workbook doctor` lists it
         name: String,
     },
     /// Bring chapters back to how they were published; edited ones are kept beside them
@@ -209,8 +198,6 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Some(Command::Run(arguments)) => run::run(&layout, arguments),
         Some(Command::New { name }) => own::new(&layout, &name),
-        Some(Command::Add(arguments)) => added::add(&layout, &arguments),
-        Some(Command::Remove { name }) => added::remove(&layout, &name),
         Some(Command::Reset { chapters }) => reset::reset(&layout, &chapters),
         Some(Command::Compare { what }) => compare::compare(&layout, what),
         Some(Command::Site { to }) => site::site(&layout, to),

@@ -69,8 +69,8 @@ fn notebook(title: &str) -> Value {
         })
     };
     let text = format!(
-        "# {title}\n\nThe first cell brings in all that the chapters use. Another crate for all \
-         notebooks: `cargo workbook add NAME` in a terminal."
+        "# {title}\n\nThe first cell brings in all that the chapters use. Below its first line there is \
+         room for other crates, such as `:dep rand = \"0.9\"`."
     );
     json!({
         "cells": [

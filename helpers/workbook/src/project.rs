@@ -10,7 +10,6 @@ use crate::layout::Layout;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The crates of this workbook that cells are compiled with; the first lies in `helpers` itself, the
 /// others in folders of their names.
@@ -20,7 +19,7 @@ const OWN_CRATES: [&str; 8] =
 /// Where the kernel compiles, within a copy of the seed.
 pub const CELLS: &str = "cells";
 
-/// The package that keeps the versions of helpers' dependencies and of added crates locked.
+/// The package that keeps helpers' dependencies locked.
 const VERSIONS: &str = "versions";
 
 /// The members of the workspace.
@@ -35,28 +34,7 @@ members = ["cells", "versions"]
 /// folder above, goes before a manifest, and nearer ones go before it.
 pub const CONFIGURATION: &str = include_str!("project.toml");
 
-/// What makes cargo choose the same features for every notebook, those that all added crates want
-/// together, whichever of them a notebook names. Without it helpers would be compiled again in each
-/// notebook that names others. Only where crates were added: cargo calls it unstable, and a cargo that
-/// does not know it compiles more, and nothing else.
-const ONE_CHOICE_OF_FEATURES: &str = "
-[unstable]
-feature-unification = true
-
-[resolver]
-feature-unification = \"workspace\"
-";
-
-/// Lets cargo heed [`ONE_CHOICE_OF_FEATURES`] in a workspace that has it. rustc does not see this
-/// variable, and so compiles as it always does.
-pub fn allow_one_choice_of_features(workspace: &Path, kernel: &mut Command) {
-    let configuration = fs::read_to_string(workspace.join(".cargo/config.toml"));
-    if configuration.is_ok_and(|text| text.ends_with(ONE_CHOICE_OF_FEATURES)) {
-        kernel.env("__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS", "nightly");
-    }
-}
-
-fn versions_manifest(layout: &Layout, added: &[String]) -> Result<String> {
+fn versions_manifest(layout: &Layout) -> Result<String> {
     let helpers = layout.helpers();
     let helpers = helpers.to_str().with_context(|| {
         format!("{} is not valid Unicode; rename the folder", helpers.display())
@@ -65,21 +43,19 @@ fn versions_manifest(layout: &Layout, added: &[String]) -> Result<String> {
     let helpers = serde_json::to_string(helpers)?.replace('\u{7f}', "\\u007f");
     Ok(format!(
         "[package]\nname = \"versions\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-         [dependencies]\nhelpers = {{ path = {helpers} }}\n{}\n",
-        added.join("\n")
+         [dependencies]\nhelpers = {{ path = {helpers} }}\n"
     ))
 }
 
-/// Writes what makes a workspace of a folder; what is compiled there stays.
-pub fn make_workspace(layout: &Layout, folder: &Path, added: &[String]) -> Result<()> {
+/// A workspace in which nothing is compiled yet.
+pub fn make_workspace(layout: &Layout, folder: &Path) -> Result<()> {
     let library = folder.join(VERSIONS).join("src");
     fs::create_dir_all(&library)?;
     fs::write(library.join("lib.rs"), "")?;
-    fs::write(folder.join(VERSIONS).join("Cargo.toml"), versions_manifest(layout, added)?)?;
+    fs::write(folder.join(VERSIONS).join("Cargo.toml"), versions_manifest(layout)?)?;
     fs::write(folder.join("Cargo.toml"), WORKSPACE)?;
     fs::create_dir_all(folder.join(".cargo"))?;
-    let features = if added.is_empty() { "" } else { ONE_CHOICE_OF_FEATURES };
-    fs::write(folder.join(".cargo/config.toml"), format!("{CONFIGURATION}{features}"))?;
+    fs::write(folder.join(".cargo/config.toml"), CONFIGURATION)?;
     fs::create_dir_all(folder.join(CELLS))?;
     Ok(())
 }
@@ -138,8 +114,6 @@ fn written_in_place(path: &Path) -> bool {
         "config.toml",
         ".rustc_info.json",
         "lib.rs",
-        // What the seed is built for.
-        "purpose",
     ];
     own.contains(&name.as_ref())
         || name.ends_with(".d")
@@ -157,6 +131,7 @@ fn written_in_place(path: &Path) -> bool {
 mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
+    use std::process::Command;
 
     /// Cargo itself reads the manifest, whatever the folder is called.
     #[test]
@@ -180,7 +155,7 @@ mod tests {
             )
             .unwrap();
             let project = layout.root.join("project");
-            make_workspace(&layout, &project, &[]).unwrap();
+            make_workspace(&layout, &project).unwrap();
             let cells = project.join(CELLS);
             fs::create_dir_all(cells.join("src")).unwrap();
             fs::write(cells.join("src/lib.rs"), "").unwrap();

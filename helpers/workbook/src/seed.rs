@@ -5,21 +5,19 @@
 //! in which a first notebook has already run. A kernel gets a copy that costs almost nothing:
 //! files that nobody writes to are hard links.
 
-use crate::added;
 use crate::child::output_of;
 use crate::disk::{files_in, remove};
 use crate::environment::Environment;
 use crate::execute::execute_cells;
 use crate::layout::Layout;
 use crate::project::{CELLS, CONFIGURATION, WORKSPACE, link_copy, make_workspace, own_crates};
-use crate::stamps;
 use crate::toolchain::Toolchain;
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -28,12 +26,16 @@ pub const SETUP: &str = ":dep helpers = { path = \"../helpers\" }\nuse helpers::
 
 /// The cells that a seed has run. The third makes the kernel add its own tokio to the project, which
 /// would otherwise cost the reader some seconds at the first `.await`. For the last see [`SLIP`].
-const FIRST_CELLS: [&str; 3] =
-    [SETUP, "let warm = machine().cores;", "tokio::time::sleep(Duration::from_millis(1)).await;"];
+const FIRST_CELLS: [&str; 4] = [
+    SETUP,
+    "let warm = machine().cores;",
+    "tokio::time::sleep(Duration::from_millis(1)).await;",
+    "let slip = no_such_name_here();",
+];
 
-/// The last cell of a seed, which must not compile. A `let` of unknown type makes the kernel ask `cargo check`
+/// The one of them that must not compile. A `let` of unknown type makes the kernel ask `cargo check`
 /// for the reason, which has compiled nothing yet: 20 seconds at a reader's first slip of the pen.
-const SLIP: &str = "let slip = no_such_name_here();";
+const SLIP: usize = 3;
 
 /// What the seed was made from. A kernel compiles anything that differs again, so a seed with
 /// another key still works, slowly.
@@ -43,35 +45,25 @@ pub struct Key {
     base: String,
     /// The sources of helpers and its crates.
     helpers: String,
-    /// The crates that the reader has added, a line each.
-    added: String,
 }
 
 impl Key {
     /// The key as a line of text.
     pub fn text(&self) -> String {
-        format!("{} {}\n{}", self.base, self.helpers, self.added)
+        format!("{} {}", self.base, self.helpers)
     }
 
-    /// Whether a seed with that key only needs helpers and added crates compiled. What is no longer
-    /// added would stay in it.
+    /// Whether a seed with that key only needs helpers compiled anew.
     fn renews(&self, old: &str) -> bool {
-        let (made_of, added) = old.split_once('\n').unwrap_or((old, ""));
-        made_of.split(' ').next() == Some(&self.base)
-            && added.lines().all(|old| self.added.lines().any(|line| line == old))
+        old.split(' ').next() == Some(&self.base)
     }
 }
 
 /// The key of the seed that would be built now.
-pub fn key(
-    layout: &Layout,
-    toolchain: &Toolchain,
-    environment: &Environment,
-    added: &[String],
-) -> Result<Key> {
+pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) -> Result<Key> {
     let mut base = DefaultHasher::new();
     toolchain.verbose_version.hash(&mut base);
-    (FIRST_CELLS, SLIP).hash(&mut base);
+    FIRST_CELLS.hash(&mut base);
     WORKSPACE.hash(&mut base);
     CONFIGURATION.hash(&mut base);
     layout.root.hash(&mut base);
@@ -97,7 +89,6 @@ pub fn key(
     Ok(Key {
         base: format!("{:016x}", base.finish()),
         helpers: format!("{:016x}", helpers.finish()),
-        added: added.join("\n"),
     })
 }
 
@@ -109,71 +100,42 @@ fn stat(path: &Path) -> Result<(u64, u128)> {
     Ok((metadata.len(), changed.as_nanos()))
 }
 
-/// Makes the seed with these crates added, unless it is there. Where that fails, the old one stays.
-pub fn ensure(
-    layout: &Layout,
-    toolchain: &Toolchain,
-    environment: &Environment,
-    added: &[String],
-) -> Result<()> {
-    let key = key(layout, toolchain, environment, added)?;
-    if !layout.seed().exists() || !stamps::is_done(layout, "seed", &key.text()) {
-        let old = stamps::last(layout, "seed");
-        build(layout, toolchain, environment, &key, &old)?;
-        stamps::done(layout, "seed", &key.text())?;
-    }
-    Ok(())
-}
-
-fn building(layout: &Layout) -> PathBuf {
-    layout.compiled().join("seed-building")
-}
-
-/// Removes what an attempt has left that is not to be taken up again.
-pub fn forget_attempt(layout: &Layout) -> Result<()> {
-    remove(&building(layout))
-}
-
-/// Builds the seed, or renews it when `helpers` has changed or crates were added. Harmless to
-/// interrupt: the work is done in a folder beside it, which a later attempt continues.
+/// Builds the seed, or renews it when `helpers` has changed. Harmless to interrupt: the work is
+/// done in a folder beside it, which a later attempt continues.
 ///
 /// `old` is the key of the seed that is there. One of another compiler or other versions is no
 /// help: what it holds would only stay in every later seed.
-fn build(
+pub fn build(
     layout: &Layout,
     toolchain: &Toolchain,
     environment: &Environment,
     key: &Key,
     old: &str,
 ) -> Result<()> {
-    let added: Vec<String> = key.added.lines().map(str::to_owned).collect();
     let renewal = layout.seed().exists() && key.renews(old);
     let expectation = if renewal { "only what changed" } else { "one to three minutes, once" };
     let step = Step::begin("the notebooks' dependencies, compiled for the kernel", expectation);
-    let building = building(layout);
+    let building = layout.compiled().join("seed-building");
     layout.make_compiled()?;
     // A seed that was being built for something else is of no use either.
     let purpose = building.join("purpose");
-    let meant = format!("{}\n{}", key.base, key.added);
-    if fs::read_to_string(&purpose).is_ok_and(|other| other != meant) {
+    if fs::read_to_string(&purpose).is_ok_and(|base| base != key.base) {
         remove(&building)?;
     }
     if !building.exists() {
         if renewal {
             link_copy(&layout.seed(), &building)?;
+        } else {
+            make_workspace(layout, &building)?;
         }
-        make_workspace(layout, &building, &added)?;
-        fs::write(&purpose, meant)?;
+        fs::write(&purpose, &key.base)?;
     }
     // The project's own versions; cargo drops what only `cargo workbook` needs.
     fs::copy(layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
     let total = dependency_count(layout, toolchain);
-    let lines: Vec<String> = added.iter().map(|line| format!(":dep {line}")).collect();
-    let cells: Vec<&str> =
-        FIRST_CELLS.into_iter().chain(lines.iter().map(String::as_str)).chain([SLIP]).collect();
     let outcome = std::thread::scope(|scope| {
-        let worker = scope
-            .spawn(|| execute_cells(layout, environment, &cells, Some(cells.len() - 1), &building));
+        let worker =
+            scope.spawn(|| execute_cells(layout, environment, &FIRST_CELLS, Some(SLIP), &building));
         while !worker.is_finished() {
             if let Some(total) = total {
                 step.progress(compiled_crates(&building.join(CELLS)), total);
@@ -187,14 +149,7 @@ fn build(
         Err(_) => bail!("executing the first cells panicked"),
     };
     if let Some(failure) = failures.first() {
-        let advice = match added.is_empty() {
-            true => String::new(),
-            false => format!(
-                "\nAdded crates are {}; `cargo workbook remove NAME` goes on without one",
-                added.iter().map(|line| added::name_of(line)).collect::<Vec<_>>().join(", ")
-            ),
-        };
-        bail!("the notebooks' dependencies do not compile:\n{failure}{advice}");
+        bail!("the notebooks' dependencies do not compile:\n{failure}");
     }
     // What evcxr left of its cells would only be copied with every kernel.
     remove_cells(&building.join(CELLS))?;

@@ -3,7 +3,6 @@
 //! A step is done when its product is there and its stamp holds the key of what it would be made
 //! from today.
 
-use crate::added;
 use crate::child::follow;
 use crate::disk::{install, remove, write_if_new};
 use crate::environment::{self, Environment};
@@ -11,7 +10,7 @@ use crate::layout::Layout;
 use crate::locks;
 use crate::python::ask;
 use crate::seed;
-use crate::stamps::{done, is_done};
+use crate::stamps::{self, done, is_done};
 use crate::toolchain::{Toolchain, clean_environment, settle_build};
 use crate::ui::Step;
 use anyhow::{Context, Result};
@@ -36,7 +35,12 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     }
     kernelspec(layout, &environment)?;
     settings(layout, &environment)?;
-    seed::ensure(layout, &toolchain, &environment, &added::list(layout))?;
+    let key = seed::key(layout, &toolchain, &environment)?;
+    if !layout.seed().exists() || !is_done(layout, "seed", &key.text()) {
+        let old = stamps::last(layout, "seed");
+        seed::build(layout, &toolchain, &environment, &key, &old)?;
+        done(layout, "seed", &key.text())?;
+    }
     Ok(environment)
 }
 

@@ -1,8 +1,6 @@
 //! Do the other commands do what they say? `reset` is tested beside its code, on a scratch clone.
 
-use crate::common::{
-    Notebook, SETUP, code, places, root, run_with, set_up, text_of, turn, workbook,
-};
+use crate::common::{Notebook, SETUP, code, places, root, run_with, set_up, text_of, workbook};
 use serde_json::json;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -37,7 +35,6 @@ fn collect(folder: &Path, found: &mut Vec<(PathBuf, SystemTime)>) {
 #[test]
 fn a_second_setup_does_nothing() {
     set_up();
-    let _turn = turn();
     let before = made();
     let output = workbook().arg("setup").output().unwrap();
     assert!(output.status.success(), "{}", text_of(&output));
@@ -49,7 +46,6 @@ fn a_second_setup_does_nothing() {
 #[test]
 fn the_doctor_finds_nothing_missing_and_lists_the_settings() {
     set_up();
-    let _turn = turn();
     let output = workbook().arg("doctor").output().unwrap();
     let said = text_of(&output);
     assert!(output.status.success(), "{said}");
@@ -66,9 +62,7 @@ fn the_doctor_finds_nothing_missing_and_lists_the_settings() {
 fn each_command_has_its_help() {
     let output = workbook().arg("--help").output().unwrap();
     let said = text_of(&output);
-    for command in
-        ["setup", "lab", "run", "new", "add", "remove", "reset", "compare", "doctor", "clean"]
-    {
+    for command in ["setup", "lab", "run", "reset", "compare", "doctor", "clean"] {
         assert!(said.contains(&format!("\n  {command}")), "{said}");
         let help = workbook().args([command, "--help"]).output().unwrap();
         assert!(help.status.success(), "{}", text_of(&help));

@@ -1,8 +1,8 @@
 //! Do kernels live side by side, start warm, and leave nothing behind?
 
 use crate::common::{
-    Notebook, Ran, SETUP, code, root, run, run_in_turn, run_with, send, set_up, text_of, turn,
-    wait_for, workbook,
+    Notebook, Ran, SETUP, code, root, run, run_with, send, set_up, text_of, turn, wait_for,
+    workbook,
 };
 use serde_json::Value;
 use std::fs;
@@ -150,9 +150,7 @@ fn two_kernels_at_once_share_nothing() {
 /// A kernel's dependencies are the seed's own files: nothing was compiled for it.
 #[test]
 fn a_kernel_starts_with_what_the_seed_has_compiled() {
-    set_up();
-    let _turn = turn();
-    expect_nothing_compiled("", "");
+    expect_nothing_compiled();
 }
 
 /// A reader's own configuration of cargo, above the folder in which cells are compiled, by which
@@ -177,13 +175,10 @@ fn a_readers_configuration_of_cargo_compiles_nothing_anew() {
          [profile.dev.package.\"*\"]\nopt-level = 0\n",
     )
     .unwrap();
-    let _turn = turn();
-    expect_nothing_compiled("", "");
+    expect_nothing_compiled();
 }
 
-/// Runs a notebook with these lines in its first cell, and this cell, and compares what its kernel then
-/// has with the seed. The caller has a turn.
-pub fn expect_nothing_compiled(dependencies: &str, using: &str) {
+fn expect_nothing_compiled() {
     let facts = Facts::new();
     let check = r#"use std::{fs, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 fn files(folder: &Path, found: &mut Vec<(String, fs::Metadata)>) {
@@ -231,16 +226,15 @@ fn compare(seed: &str, ours: &[&str]) {
     let notebook = Notebook::new(
         "warm",
         [
-            code(&format!("{dependencies}{SETUP}")),
+            code(SETUP),
             facts.cell(),
-            code(using),
             code("let warm = (0..100u64).into_par_iter().sum::<u64>();"),
             code("tokio::task::yield_now().await;"),
             code(check),
             code(&format!("compare({:?}, &{ours:?});", seed.to_string_lossy())),
         ],
     );
-    run_in_turn(workbook(), &notebook, &[]).expect_success();
+    run(&notebook, &[]).expect_success();
     facts.expect_nothing_left();
 }
 
