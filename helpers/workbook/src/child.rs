@@ -1,4 +1,5 @@
-//! Child processes: one that hears of Ctrl-C exactly once, and some that are only listened to.
+//! Child processes: one that hears of Ctrl-C exactly once, and some that are only listened to, which
+//! end together.
 
 use anyhow::{Context, Result, bail};
 use platform::tied;
@@ -7,6 +8,8 @@ use std::io::{BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Keeps the terminal's Ctrl-C from the command, so that it reaches only this program, which passes
 /// it on with [`pass_signals`]; and has the command end when this program is killed.
@@ -45,9 +48,34 @@ fn send(signal: libc::c_int) -> bool {
     failed
 }
 
-/// From now on nobody sends the child a signal.
-fn forget() {
-    CHILD.store(0, Ordering::SeqCst);
+/// The commands that are followed at the moment, each the leader of a process group; 0 for none.
+static FOLLOWED: [AtomicI32; 4] = [const { AtomicI32::new(0) }; 4];
+
+/// Sends the commands that are followed, and what they have started, a signal.
+fn send_followed(signal: libc::c_int) {
+    SENDING.fetch_add(1, Ordering::SeqCst);
+    for group in FOLLOWED.iter().map(|place| place.load(Ordering::SeqCst)) {
+        if group > 0 {
+            // SAFETY: as in `send`.
+            unsafe { libc::kill(-group, signal) };
+        }
+    }
+    SENDING.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Ends what is followed, and this program as if it had not waited for the signal.
+extern "C" fn end_with_followed(signal: libc::c_int) {
+    send_followed(signal);
+    // SAFETY: both may be called from a signal handler.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+/// From now on nobody sends the child at this place a signal.
+fn forget(place: &AtomicI32) {
+    place.store(0, Ordering::SeqCst);
     // Whoever looked before that has been counted before. A handler that interrupts this very
     // thread has returned when this goes on, so this does not wait for itself.
     while SENDING.load(Ordering::SeqCst) > 0 {
@@ -67,7 +95,7 @@ pub fn pass_signals(child: &Child, interrupt: libc::c_int, terminate: libc::c_in
 /// Waits for the child's end; signals are this program's own again afterwards.
 pub fn wait(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
     let ended = tied::wait_for_end(child.id());
-    forget();
+    forget(&CHILD);
     let status = ended.and_then(|()| child.wait());
     set_handlers(libc::SIG_DFL);
     status
@@ -102,16 +130,54 @@ pub fn version(program: &str) -> Option<String> {
     Some(text.lines().next().unwrap_or_default().to_owned())
 }
 
+/// Does several things at the same time. When one of them fails, the commands that the others follow
+/// are ended.
+///
+/// # Errors
+///
+/// That of the first one that has failed.
+pub fn at_once(things: Vec<Box<dyn FnOnce() -> Result<()> + Send + '_>>) -> Result<()> {
+    let first = Mutex::new(Ok(()));
+    // Returns whether none has failed so far.
+    let note = &|outcome| {
+        let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_ok() {
+            *first = outcome;
+        }
+        first.is_ok()
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            things.into_iter().map(|thing| scope.spawn(move || note(thing()))).collect();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            // Over and over: one of them may have been between two commands.
+            if !note(Ok(())) {
+                send_followed(libc::SIGTERM);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    first.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs a command, gives each line that it prints to `listen`, and on failure ends with an error
-/// that carries the last lines.
+/// that carries the last lines. What ends this program ends the command too, with all that it has
+/// started.
 pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> {
     let (reader, writer) = std::io::pipe()?;
+    set_apart(&mut command);
+    set_handlers(end_with_followed as extern "C" fn(libc::c_int) as libc::sighandler_t);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .spawn()
         .with_context(|| format!("{} did not start", command.get_program().display()))?;
+    let number = child.id() as i32;
+    let mut places = FOLLOWED.iter();
+    let place = places.find(|place| {
+        place.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    });
     // The command keeps the pipe's writing end; without it gone, reading would never end.
     drop(command);
     let mut last = VecDeque::new();
@@ -133,6 +199,8 @@ pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> 
             byte => line.push(byte),
         }
     }
+    tied::wait_for_end(child.id())?;
+    place.into_iter().for_each(forget);
     let status = child.wait()?;
     if !status.success() {
         let lines: Vec<String> = last.into();
@@ -143,8 +211,14 @@ pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> 
 
 fn set_handlers(handler: libc::sighandler_t) {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the handler is the default or `pass_on`, which only uses atomics and calls kill.
-        unsafe { libc::signal(signal, handler) };
+        // SAFETY: the handler is the default or one of those above, which only use atomics and call
+        // kill, signal and raise.
+        unsafe {
+            // As under nohup.
+            if libc::signal(signal, handler) == libc::SIG_IGN {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+        }
     }
 }
 
@@ -162,6 +236,71 @@ mod tests {
         assert_eq!(heard, ["one", "two", "three"]);
         assert!(error.to_string().contains("three"));
         assert!(error.to_string().contains('3'));
+    }
+
+    /// Runs itself again: what ends is all that a process follows.
+    #[test]
+    fn what_is_followed_ends_together_with_what_it_has_started() {
+        const INNER: &str = "WORKBOOK_TEST_ENDS_BY";
+        let deep = || {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "sleep 600 & echo \"deep $!\"; wait"]);
+            let says = |line: &str| eprintln!("{line}");
+            follow(shell, says)
+        };
+        match std::env::var(INNER).as_deref() {
+            Ok("a failure") => {
+                let between_two = || {
+                    std::thread::sleep(Duration::from_secs(1));
+                    deep()
+                };
+                let fails = || {
+                    std::thread::sleep(Duration::from_millis(500));
+                    bail!("the cause")
+                };
+                let outcome = at_once(vec![Box::new(deep), Box::new(fails), Box::new(between_two)]);
+                eprintln!("{:#}", outcome.unwrap_err());
+                return;
+            }
+            Ok(_) => return deep().unwrap(),
+            Err(_) => {}
+        }
+        use std::io::{BufRead, BufReader};
+        use std::os::unix::process::ExitStatusExt;
+        for (ends_by, signal) in
+            [("a failure", None), ("Ctrl-C", Some(libc::SIGINT)), ("kill", Some(libc::SIGTERM))]
+        {
+            let name = "child::tests::what_is_followed_ends_together_with_what_it_has_started";
+            let mut inner = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "--nocapture", name])
+                .env(INNER, ends_by)
+                .stderr(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut said = Vec::new();
+            for line in BufReader::new(inner.stderr.take().unwrap()).lines() {
+                said.push(line.unwrap());
+                if let (Some(signal), [only]) = (signal, &said[..]) {
+                    assert!(only.starts_with("deep "), "{only}");
+                    // SAFETY: the number is that of a child that nobody has waited for.
+                    unsafe { libc::kill(inner.id() as i32, signal) };
+                }
+            }
+            let status = inner.wait().unwrap();
+            assert_eq!(status.signal(), signal, "{ends_by}: {said:?}");
+            assert!(signal.is_some() || said.iter().any(|line| line == "the cause"), "{said:?}");
+            let deep: Vec<i32> =
+                said.iter().filter_map(|line| line.strip_prefix("deep ")?.parse().ok()).collect();
+            assert!(!deep.is_empty(), "{said:?}");
+            // SAFETY: signal 0 only asks whether there is such a process.
+            let alive = || deep.iter().any(|&number| unsafe { libc::kill(number, 0) } == 0);
+            let patience = std::time::Instant::now();
+            while alive() && patience.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            assert!(!alive(), "{ends_by}: {deep:?}");
+        }
     }
 
     /// While one thread waits for children, another one sends signals without pause. One that is

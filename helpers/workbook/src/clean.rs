@@ -4,7 +4,7 @@ use crate::cluster;
 use crate::disk::{self, disk_use};
 use crate::environment::Environment;
 use crate::kernel;
-use crate::layout::Layout;
+use crate::layout::{Layout, kept_kernels};
 use crate::locks;
 use anyhow::{Context, Result, bail};
 use indicatif::DecimalBytes;
@@ -41,6 +41,12 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
         true => all_but_the_environment(layout)?,
         false => everything(layout)?,
     };
+    if let Some(kept) = kept_kernels().filter(|kept| kept.exists()) {
+        println!(
+            "– {} stays: other clones of the workbook copy the kernel program from there; remove it yourself if none is to come",
+            kept.display()
+        );
+    }
     println!(
         "✓ {} freed; your notebooks are untouched; `cargo clean` removes what is left",
         DecimalBytes(freed)

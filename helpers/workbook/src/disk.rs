@@ -27,9 +27,10 @@ pub fn remove(folder: &Path) -> Result<()> {
         .with_context(|| format!("{} cannot be removed", folder.display()))
 }
 
-/// Copies a program in one step: whoever starts it at this moment finds the old or the new one.
+/// Copies a program in one step: whoever starts it at this moment finds the old or the new one, also
+/// where several do this at the same time.
 pub fn install(program: &Path, to: &Path) -> Result<()> {
-    let aside = to.with_added_extension("new");
+    let aside = to.with_added_extension(format!("new-{}", std::process::id()));
     fs::copy(program, &aside)
         .and_then(|_| fs::rename(&aside, to))
         .with_context(|| format!("{} cannot be written (is the disk full?)", to.display()))

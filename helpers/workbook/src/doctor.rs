@@ -4,7 +4,7 @@ use crate::child::version;
 use crate::cluster;
 use crate::disk::disk_use;
 use crate::environment::{self, Environment};
-use crate::layout::Layout;
+use crate::layout::{Layout, kept_kernels};
 use crate::python::{ask, find_python};
 use crate::seed;
 use crate::setup::EVCXR_VERSION;
@@ -13,6 +13,7 @@ use crate::toolchain::Toolchain;
 use anyhow::Result;
 use indicatif::DecimalBytes;
 use platform::machine::machine;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Settings that readers can change, with what each is when it is not set.
@@ -139,6 +140,12 @@ fn print_settings() {
 
 fn print_disk(layout: &Layout) {
     println!("\ndisk");
+    let line = |folder: PathBuf, note: &str| {
+        if folder.exists() {
+            let size = DecimalBytes(disk_use(&folder)).to_string();
+            println!("  {size:<9} {}{note}", folder.display());
+        }
+    };
     for folder in [
         layout.venv(),
         layout.seed(),
@@ -148,12 +155,12 @@ fn print_disk(layout: &Layout) {
         layout.results(),
         layout.compare_venv(),
     ] {
-        if folder.exists() {
-            let size = DecimalBytes(disk_use(&folder)).to_string();
-            println!("  {size:<9} {}", folder.display());
-        }
+        line(folder, "");
     }
     println!("  `cargo workbook clean` removes all of this, `cargo clean` the rest of target/");
+    if let Some(kept) = kept_kernels() {
+        line(kept, "; it stays: the kernel program, for other clones of the workbook");
+    }
 }
 
 fn version_of(environment: &Environment, package: &str) -> Option<String> {

@@ -193,11 +193,7 @@ pub fn install(
     what: &str,
     packages: &[String],
 ) -> Result<()> {
-    // A Python environment knows its own place, so a moved one must be made again.
-    let key = format!("{}\n{}", environment.prefix.display(), packages.join("\n"));
-    // Its Python too: that is a link, which ends nowhere when the system's Python was replaced.
-    let there = environment.program(program).exists() && environment.python().exists();
-    if there && stamps::is_done(layout, step, &key) {
+    if is_installed(layout, environment, step, program, packages) {
         return Ok(());
     }
     let shown = Step::begin(what, "about a minute, with a network");
@@ -220,7 +216,26 @@ pub fn install(
     shown.say("trying each package");
     try_packages(environment, packages)?;
     shown.end();
-    stamps::done(layout, step, &key)
+    stamps::done(layout, step, &key(environment, packages))
+}
+
+/// Whether there is nothing to do for [`install`].
+pub fn is_installed(
+    layout: &Layout,
+    environment: &Environment,
+    step: &str,
+    program: &str,
+    packages: &[String],
+) -> bool {
+    // Its Python too: that is a link, which ends nowhere when the system's Python was replaced.
+    environment.program(program).exists()
+        && environment.python().exists()
+        && stamps::is_done(layout, step, &key(environment, packages))
+}
+
+/// A Python environment knows its own place, so a moved one must be made again.
+fn key(environment: &Environment, packages: &[String]) -> String {
+    format!("{}\n{}", environment.prefix.display(), packages.join("\n"))
 }
 
 /// Makes the environment anew. What is there goes only if the workbook has made it.

@@ -1,4 +1,7 @@
-"""Starts a kernel program as Jupyter does, and prints the version that it says it has."""
+"""Starts a kernel program as Jupyter does, and prints the version that it says it has.
+
+The arguments: the program, and for how many seconds its answer is waited for.
+"""
 
 import os
 import signal
@@ -19,11 +22,11 @@ with tempfile.TemporaryDirectory() as folder:
         client = BlockingKernelClient(connection_file=file)
         client.load_connection_file()
         client.start_channels()
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + float(sys.argv[2])
         content = None
         while content is None and kernel.poll() is None and time.monotonic() < deadline:
             try:
-                content = client.kernel_info(reply=True, timeout=3)['content']
+                content = client.kernel_info(reply=True, timeout=2)['content']
             except TimeoutError:
                 pass
         if content and content['implementation'] == 'evcxr_jupyter':

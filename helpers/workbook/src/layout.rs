@@ -1,5 +1,6 @@
-//! Where everything is; all of it inside the workbook's folder, but for one case: what kernels
-//! compile lies in the user's cache folder where the workbook's own path has a space in it.
+//! Where everything is; all of it inside the workbook's folder, but for two things in the user's cache
+//! folder: the kernel program, kept for all workbooks of this user, and what kernels compile, where
+//! the workbook's own path has a space in it.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -62,16 +63,7 @@ impl Layout {
         if is_one_word(&resolved(&own)) {
             return own;
         }
-        let set = |name: &str| {
-            let path = variable(name).map(PathBuf::from);
-            path.filter(|path| path.is_absolute())
-        };
-        let caches = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
-        let home = set("HOME").map(|home| home.join(caches));
-        set("XDG_CACHE_HOME")
-            .into_iter()
-            .chain(home)
-            .map(|cache| cache.join("rust-workbook"))
+        caches(variable)
             .find(|folder| is_one_word(&resolved(folder)))
             .unwrap_or_else(|| PathBuf::from(format!("/var/tmp/rust-workbook-{}", user())))
             .join(fingerprint(&self.root))
@@ -85,22 +77,11 @@ impl Layout {
     /// If it cannot be made, or if what is there already belongs to somebody else.
     pub fn make_compiled(&self) -> Result<()> {
         let folder = self.compiled();
-        let apart = folder != self.made();
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(if apart { 0o700 } else { 0o777 })
-            .create(&folder)
-            .with_context(|| format!("{} cannot be made", folder.display()))?;
-        if !apart {
-            return Ok(());
+        if folder == self.made() {
+            return fs::create_dir_all(&folder)
+                .with_context(|| format!("{} cannot be made", folder.display()));
         }
-        if let Some(place) = not_ours(&folder) {
-            bail!(
-                "{} is a link or belongs to somebody else; remove or rename it, or set \
-                 XDG_CACHE_HOME to a folder of yours whose path has no space",
-                place.display()
-            );
-        }
+        make_own(&folder)?;
         let owner = folder.join(OWNER);
         let root = self.root.as_os_str().as_encoded_bytes();
         if fs::read(&owner).is_ok_and(|old| old == root) {
@@ -173,6 +154,48 @@ impl Layout {
     pub fn stamps(&self) -> PathBuf {
         self.made().join("stamps")
     }
+}
+
+/// The workbook's folder in the user's cache: the places for it, the best one first.
+fn caches(variable: impl Fn(&str) -> Option<OsString>) -> impl Iterator<Item = PathBuf> {
+    let set = |name: &str| {
+        let path = variable(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    let caches = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+    let home = set("HOME").map(|home| home.join(caches));
+    set("XDG_CACHE_HOME").into_iter().chain(home).map(|cache| cache.join("rust-workbook"))
+}
+
+/// Where kernel programs are kept for all workbooks of this user, each under a name of its own.
+pub fn kept_kernels() -> Option<PathBuf> {
+    caches(|name| std::env::var_os(name)).next().map(|folder| folder.join("kernel"))
+}
+
+/// Makes a folder outside of the workbook's, for this user alone, as others may write beside it.
+///
+/// # Errors
+///
+/// If it cannot be made, or if what is there already belongs to somebody else.
+pub fn make_own(folder: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("{} cannot be made", folder.display()))?;
+    if let Some(place) = not_ours(folder) {
+        bail!(
+            "{} is a link or belongs to somebody else; remove or rename it, or set XDG_CACHE_HOME \
+             to a folder of yours whose path has no space",
+            place.display()
+        );
+    }
+    Ok(())
+}
+
+/// Whether a folder, and the one that it lies in, is there and this user's.
+pub fn is_own(folder: &Path) -> bool {
+    not_ours(folder).is_none()
 }
 
 /// Which of a folder and the one that it lies in is not a folder of this user's, if one is not;

@@ -134,8 +134,8 @@ enum Command {
     Doctor,
     /// Remove everything that the workbook made on this machine
     ///
-    /// Not while a set-up, JupyterLab, a kernel or a cluster runs. Your notebooks stay, and a `.venv`
-    /// that the workbook did not make.
+    /// Not while a set-up, JupyterLab, a kernel or a cluster runs. Your notebooks stay, a `.venv` that
+    /// the workbook did not make, and the kernel program in your cache folder, for other clones.
     Clean {
         /// Keep the Python environment and the kernel program; remove the rest, the data and the
         /// cluster's programs among it

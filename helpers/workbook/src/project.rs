@@ -20,7 +20,7 @@ const OWN_CRATES: [&str; 8] =
 pub const CELLS: &str = "cells";
 
 /// The package that keeps helpers' dependencies locked.
-const VERSIONS: &str = "versions";
+pub const VERSIONS: &str = "versions";
 
 /// The members of the workspace.
 pub const WORKSPACE: &str = r#"[workspace]
@@ -56,8 +56,17 @@ pub fn make_workspace(layout: &Layout, folder: &Path) -> Result<()> {
     fs::write(folder.join("Cargo.toml"), WORKSPACE)?;
     fs::create_dir_all(folder.join(".cargo"))?;
     fs::write(folder.join(".cargo/config.toml"), CONFIGURATION)?;
-    fs::create_dir_all(folder.join(CELLS))?;
-    Ok(())
+    make_empty_cell(folder)
+}
+
+/// Puts a cell that needs nothing where the kernel writes its own: cargo reads all members of a
+/// workspace, and what a kernel was interrupted in may be none.
+pub fn make_empty_cell(folder: &Path) -> Result<()> {
+    let cells = folder.join(CELLS);
+    fs::create_dir_all(cells.join("src"))?;
+    fs::write(cells.join("src/lib.rs"), "")?;
+    let manifest = "[package]\nname = \"ctx\"\nversion = \"1.0.0\"\nedition = \"2024\"\n";
+    Ok(fs::write(cells.join("Cargo.toml"), manifest)?)
 }
 
 /// The folders of the crates of this workbook that cells are compiled with.
@@ -156,14 +165,9 @@ mod tests {
             .unwrap();
             let project = layout.root.join("project");
             make_workspace(&layout, &project).unwrap();
-            let cells = project.join(CELLS);
-            fs::create_dir_all(cells.join("src")).unwrap();
-            fs::write(cells.join("src/lib.rs"), "").unwrap();
-            fs::write(cells.join("Cargo.toml"), "[package]\nname = \"ctx\"\nversion = \"1.0.0\"\n")
-                .unwrap();
             let output = Command::new("cargo")
                 .args(["metadata", "--offline", "--format-version", "1"])
-                .current_dir(&cells)
+                .current_dir(project.join(CELLS))
                 .output()
                 .unwrap();
             let said = String::from_utf8_lossy(&output.stderr);

@@ -45,13 +45,15 @@ pub fn works(program: &Path, statement: &str) -> bool {
 ///
 /// # Errors
 ///
-/// If Python does not start, or if it ends with an error: then with what it said.
+/// If Python does not start, or if it ends with an error: then with what it said. One that takes ten
+/// minutes hangs, and the system ends it by the signal SIGALRM.
 pub fn ask(
     mut python: Command,
     script: &str,
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
 ) -> Result<String> {
-    output_of(python.args(["-c", script]).args(arguments))
+    let script = format!("import signal; signal.alarm(600)\n{script}");
+    output_of(python.args(["-c", &script]).args(arguments))
 }
 
 /// A Python that can make the environment: 3.11 or newer.

@@ -5,21 +5,24 @@
 //! in which a first notebook has already run. A kernel gets a copy that costs almost nothing:
 //! files that nobody writes to are hard links.
 
-use crate::child::output_of;
 use crate::disk::{files_in, remove};
 use crate::environment::Environment;
 use crate::execute::execute_cells;
 use crate::layout::Layout;
-use crate::project::{CELLS, CONFIGURATION, WORKSPACE, link_copy, make_workspace, own_crates};
-use crate::toolchain::Toolchain;
+use crate::project::{
+    CELLS, CONFIGURATION, VERSIONS, WORKSPACE, link_copy, make_empty_cell, make_workspace,
+    own_crates,
+};
+use crate::setup::{EVCXR_VERSION, follow_cargo};
+use crate::stamps;
+use crate::toolchain::{Toolchain, clean_environment};
 use crate::ui::Step;
 use anyhow::{Context, Result, bail};
-use std::collections::HashSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 /// Every chapter's setup cell.
 pub const SETUP: &str = ":dep helpers = { path = \"../helpers\" }\nuse helpers::prelude::*;";
@@ -33,8 +36,7 @@ const FIRST_CELLS: [&str; 4] = [
     "let slip = no_such_name_here();",
 ];
 
-/// The one of them that must not compile. A `let` of unknown type makes the kernel ask `cargo check`
-/// for the reason, which has compiled nothing yet: 20 seconds at a reader's first slip of the pen.
+/// The one of them that must not compile, as [`Seed::compile`] says.
 const SLIP: usize = 3;
 
 /// What the seed was made from. A kernel compiles anything that differs again, so a seed with
@@ -68,8 +70,12 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
     CONFIGURATION.hash(&mut base);
     layout.root.hash(&mut base);
     fs::read(layout.root.join("Cargo.lock"))?.hash(&mut base);
-    // The kernel program by size and time: reading 40 MB at each start would be a waste.
-    stat(&environment.evcxr())?.hash(&mut base);
+    // Conda's kernel program, whose version is conda's affair, by size and time: reading 40 MB at each
+    // start would be a waste.
+    match environment.conda {
+        true => stat(&environment.evcxr())?.hash(&mut base),
+        false => EVCXR_VERSION.hash(&mut base),
+    }
     let mut helpers = DefaultHasher::new();
     let mut sources = Vec::new();
     for folder in own_crates(layout) {
@@ -100,100 +106,124 @@ fn stat(path: &Path) -> Result<(u64, u128)> {
     Ok((metadata.len(), changed.as_nanos()))
 }
 
-/// Builds the seed, or renews it when `helpers` has changed. Harmless to interrupt: the work is
+/// A seed that is to be built, or renewed when `helpers` has changed. Harmless to interrupt: the work is
 /// done in a folder beside it, which a later attempt continues.
-///
-/// `old` is the key of the seed that is there. One of another compiler or other versions is no
-/// help: what it holds would only stay in every later seed.
-pub fn build(
-    layout: &Layout,
-    toolchain: &Toolchain,
-    environment: &Environment,
-    key: &Key,
-    old: &str,
-) -> Result<()> {
-    let renewal = layout.seed().exists() && key.renews(old);
-    let expectation = if renewal { "only what changed" } else { "one to three minutes, once" };
-    let step = Step::begin("the notebooks' dependencies, compiled for the kernel", expectation);
-    let building = layout.compiled().join("seed-building");
-    layout.make_compiled()?;
-    // A seed that was being built for something else is of no use either.
-    let purpose = building.join("purpose");
-    if fs::read_to_string(&purpose).is_ok_and(|base| base != key.base) {
-        remove(&building)?;
+pub struct Seed<'a> {
+    layout: &'a Layout,
+    toolchain: &'a Toolchain,
+    key: Key,
+    renewal: bool,
+}
+
+impl<'a> Seed<'a> {
+    /// What is to build; `None` if the seed that is there is right. One of another compiler or other
+    /// versions is no help: what it holds would only stay in every later seed.
+    pub fn to_build(
+        layout: &'a Layout,
+        toolchain: &'a Toolchain,
+        environment: &Environment,
+    ) -> Result<Option<Self>> {
+        let key = key(layout, toolchain, environment)?;
+        let there = layout.seed().exists();
+        let is_right = there && stamps::is_done(layout, "seed", &key.text());
+        let renewal = there && key.renews(&stamps::last(layout, "seed"));
+        Ok((!is_right).then_some(Seed { layout, toolchain, key, renewal }))
     }
-    if !building.exists() {
-        if renewal {
-            link_copy(&layout.seed(), &building)?;
-        } else {
-            make_workspace(layout, &building)?;
+
+    fn folder(&self) -> PathBuf {
+        self.layout.compiled().join("seed-building")
+    }
+
+    /// Compiles what cells depend on as the kernel program would, which need not be there: see
+    /// `Config::cargo_command` in evcxr. Anything that differs would be compiled again by the cells.
+    ///
+    /// And checks it, which cargo does apart: a `let` of unknown type makes the kernel ask `cargo check`
+    /// for the reason, and at a reader's first slip of the pen that would take 20 seconds. Where
+    /// something that takes longer is compiled at the same time, this makes way for it.
+    pub fn compile(&self, name: &str, makes_way: bool) -> Result<()> {
+        let expectation =
+            if self.renewal { "only what changed" } else { "one to three minutes, once" };
+        let step = Step::begin(name, expectation);
+        let building = self.folder();
+        self.layout.make_compiled()?;
+        // A seed that was being built for something else is of no use either.
+        let purpose = building.join("purpose");
+        if fs::read_to_string(&purpose).is_ok_and(|base| base != self.key.base) {
+            remove(&building)?;
         }
-        fs::write(&purpose, &key.base)?;
-    }
-    // The project's own versions; cargo drops what only `cargo workbook` needs.
-    fs::copy(layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
-    let total = dependency_count(layout, toolchain);
-    let outcome = std::thread::scope(|scope| {
-        let worker =
-            scope.spawn(|| execute_cells(layout, environment, &FIRST_CELLS, Some(SLIP), &building));
-        while !worker.is_finished() {
-            if let Some(total) = total {
-                step.progress(compiled_crates(&building.join(CELLS)), total);
+        if !building.exists() {
+            if self.renewal {
+                link_copy(&self.layout.seed(), &building)?;
+            } else {
+                make_workspace(self.layout, &building)?;
             }
-            std::thread::sleep(Duration::from_millis(200));
+            fs::write(&purpose, &self.key.base)?;
         }
-        worker.join()
-    });
-    let failures = match outcome {
-        Ok(result) => result?,
-        Err(_) => bail!("executing the first cells panicked"),
-    };
-    if let Some(failure) = failures.first() {
-        bail!("the notebooks' dependencies do not compile:\n{failure}");
+        // The project's own versions; cargo drops what only `cargo workbook` needs.
+        fs::copy(self.layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
+        make_empty_cell(&building)?;
+        let cargo = self.toolchain.bin.join("cargo");
+        for command in ["build", "check"] {
+            let mut cargo = match makes_way {
+                true => {
+                    let mut nice = Command::new("nice");
+                    nice.args(["-n", "10"]).arg(&cargo);
+                    nice
+                }
+                false => Command::new(&cargo),
+            };
+            clean_environment(&mut cargo);
+            cargo
+                .args([command, "--package", VERSIONS, "--target"])
+                .arg(self.toolchain.host().context("rustc does not say for which machine it is")?)
+                .current_dir(building.join(CELLS))
+                .env("PATH", self.toolchain.path())
+                .env("CARGO_TARGET_DIR", "target")
+                .env("CARGO_BUILD_BUILD_DIR", "target")
+                .env("RUSTC", self.toolchain.bin.join("rustc"))
+                .env("RUSTFLAGS", flags(self.toolchain));
+            if makes_way {
+                cargo.args(["--jobs", "1"]);
+            }
+            follow_cargo(cargo, &step, "what notebooks depend on")?;
+        }
+        step.end();
+        Ok(())
     }
-    // What evcxr left of its cells would only be copied with every kernel.
-    remove_cells(&building.join(CELLS))?;
-    let replaced = layout.compiled().join("seed-old");
-    remove(&replaced)?;
-    if layout.seed().exists() {
-        fs::rename(layout.seed(), &replaced)?;
+
+    /// Runs the first cells, in what is compiled then, and puts the seed in its place.
+    pub fn run_cells(&self, environment: &Environment, name: &str) -> Result<()> {
+        let layout = self.layout;
+        let building = self.folder();
+        let step = Step::begin(name, "about 20 seconds");
+        let failures = execute_cells(layout, environment, &FIRST_CELLS, Some(SLIP), &building)?;
+        if let Some(failure) = failures.first() {
+            bail!("the notebooks' first cells do not compile:\n{failure}");
+        }
+        // What evcxr left of its cells would only be copied with every kernel.
+        remove_cells(&building.join(CELLS))?;
+        let replaced = layout.compiled().join("seed-old");
+        remove(&replaced)?;
+        if layout.seed().exists() {
+            fs::rename(layout.seed(), &replaced)?;
+        }
+        fs::rename(&building, layout.seed())?;
+        remove(&replaced)?;
+        stamps::done(layout, "seed", &self.key.text())?;
+        step.end();
+        Ok(())
     }
-    fs::rename(&building, layout.seed())?;
-    remove(&replaced)?;
-    step.end();
-    Ok(())
 }
 
-/// How many crates helpers is made of, for the progress bar.
-fn dependency_count(layout: &Layout, toolchain: &Toolchain) -> Option<u64> {
-    let mut cargo = Command::new(toolchain.bin.join("cargo"));
-    cargo
-        .args(["tree", "--package", "helpers", "--prefix", "none"])
-        .args(["--edges", "normal,build", "--offline"])
-        .current_dir(&layout.root);
-    let text = output_of(&mut cargo).ok()?;
-    let crates: HashSet<&str> = text
-        .lines()
-        .filter_map(|line| line.split(" (").next())
-        .filter(|line| !line.is_empty())
-        .collect();
-    (!crates.is_empty()).then_some(crates.len() as u64)
-}
-
-/// How many crates have been compiled so far in a kernel's project: cargo has a list of what each was
-/// made from.
-fn compiled_crates(project: &Path) -> u64 {
-    // Only where these lie: this is asked over and over while the compiler works.
-    let target = project.join("target");
-    let of_triples = fs::read_dir(&target).into_iter().flatten().flatten();
-    let folders = of_triples.map(|entry| entry.path()).chain([target]);
-    let lists = folders.flat_map(|folder| fs::read_dir(folder.join("debug/deps")));
-    let names = lists.flatten().flatten().filter_map(|list| {
-        let name = list.file_name();
-        let stem = name.to_str()?.strip_suffix(".d")?;
-        Some(stem.split('-').next().unwrap_or(stem).to_owned())
-    });
-    names.collect::<HashSet<String>>().len() as u64
+/// The kernel program's flags for rustc. It prefers LLVM's linker where that is a program of its own,
+/// unless mold is there, which needs no flag.
+fn flags(toolchain: &Toolchain) -> &'static str {
+    let path = toolchain.path();
+    let has = |name| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    match cfg!(not(target_os = "macos")) && has("lld") && !has("mold") {
+        true => "-Cprefer-dynamic -Clink-arg=-fuse-ld=lld",
+        false => "-Cprefer-dynamic",
+    }
 }
 
 /// Removes the compiled cells of the seed's own notebook; its dependencies stay.

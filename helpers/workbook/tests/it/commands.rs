@@ -1,14 +1,16 @@
 //! Do the other commands do what they say? `reset` is tested beside its code, on a scratch clone.
 
-use crate::common::{Notebook, SETUP, code, places, root, run_with, set_up, text_of, workbook};
+use crate::common::{
+    Notebook, SETUP, code, places, root, run_with, set_up, text_of, wait_for, workbook,
+};
 use serde_json::json;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::SystemTime;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What setup makes, each file with the time of its last change.
 fn made() -> Vec<(PathBuf, SystemTime)> {
@@ -56,6 +58,61 @@ fn the_doctor_finds_nothing_missing_and_lists_the_settings() {
     assert!(said.contains("WORKBOOK_XRAYS"), "{said}");
     let size = said.lines().find(|line| line.contains("WORKBOOK_SIZE"));
     assert!(size.is_some_and(|line| line.ends_with("small")), "{said}");
+}
+
+/// Set-up copies a kernel program that is there already only if it says the right version: one that is
+/// silent, not whole, or of another version is known, and not waited for.
+#[test]
+fn a_kernel_program_is_asked_for_its_version_and_not_waited_for() {
+    set_up();
+    let folder = tempfile::tempdir().unwrap();
+    let right = root().join(".venv/bin/evcxr_jupyter");
+    if !right.exists() {
+        // An active conda environment brings its own.
+        return;
+    }
+    let whole = fs::read(&right).unwrap();
+    let put = |name: &str, content: &[u8]| {
+        let program = folder.path().join(name);
+        fs::write(&program, content).unwrap();
+        fs::set_permissions(&program, fs::metadata(&right).unwrap().permissions()).unwrap();
+        program
+    };
+    let version = |program: &Path, seconds: &str| {
+        let asked = Command::new(root().join(".venv/bin/python"))
+            .args(["-P", "-c", include_str!("../../src/kernel_version.py")])
+            .arg(program)
+            .arg(seconds)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&asked.stdout).trim().to_owned()
+    };
+    let said = version(&right, "120");
+    assert_eq!(said, "0.22.0");
+    // The same program with other digits in it.
+    let other = replaced(&whole, said.as_bytes(), b"0.99.0");
+    assert_eq!(version(&put("of-another-version", &other), "120"), "0.99.0");
+    assert_eq!(version(&put("half", &whole[..whole.len() / 2]), "120"), "");
+    let mark = folder.path().join("number");
+    let silent = format!("#!/bin/sh\necho $$ > '{}'\nexec sleep 600\n", mark.display());
+    let begun = Instant::now();
+    assert_eq!(version(&put("silent", silent.as_bytes()), "3"), "");
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    let number: i32 = fs::read_to_string(mark).unwrap().trim().parse().unwrap();
+    // SAFETY: signal 0 only asks whether there is such a process.
+    assert!(wait_for(10, || unsafe { libc::kill(number, 0) } != 0), "it is still there");
+}
+
+/// Bytes in which a word is another one of the same length.
+fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    assert_eq!(old.len(), new.len());
+    let mut bytes = bytes.to_vec();
+    let found: Vec<usize> =
+        bytes.windows(old.len()).enumerate().filter(|(_, at)| *at == old).map(|(i, _)| i).collect();
+    for at in found {
+        bytes[at..at + new.len()].copy_from_slice(new);
+    }
+    bytes
 }
 
 #[test]
