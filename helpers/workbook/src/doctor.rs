@@ -45,6 +45,17 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
     let toolchain = Toolchain::find();
     let rust = toolchain.as_ref().map_err(|error| format!("{error:#}"));
     line("Rust", rust.map(|found| format!("{} in {}", found.release(), found.bin.display())));
+    if let Ok(toolchain) = &toolchain {
+        let sources = toolchain.library_sources();
+        // Without them the kernel cannot tell the types of most variables.
+        line(
+            "Rust's sources",
+            match sources.exists() {
+                true => Ok(sources.display().to_string()),
+                false => Err("missing, and cells need them; `rustup component add rust-src`".into()),
+            },
+        );
+    }
     line(
         "C linker",
         version("cc").ok_or(
