@@ -52,7 +52,9 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
             "Rust's sources",
             match sources.exists() {
                 true => Ok(sources.display().to_string()),
-                false => Err("missing, and cells need them; `rustup component add rust-src`".into()),
+                false => {
+                    Err("missing, and cells need them; `rustup component add rust-src`".into())
+                }
             },
         );
     }
