@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A notebook that goes with the test, however that ends.
-struct Own(PathBuf);
+pub struct Own(pub PathBuf);
 
 impl Own {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let own = Own(root().join(format!("notebooks/{name}.ipynb")));
         assert!(!own.0.exists(), "{} is in the way of this test", own.0.display());
         let output = workbook().args(["new", name]).output().unwrap();
