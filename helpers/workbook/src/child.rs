@@ -65,7 +65,8 @@ fn send_followed(signal: libc::c_int) {
 
 /// Ends what is followed, and this program as if it had not waited for the signal.
 extern "C" fn end_with_followed(signal: libc::c_int) {
-    send_followed(signal);
+    // Not the same signal: what a shell has started in the background ignores Ctrl-C.
+    send_followed(libc::SIGTERM);
     // SAFETY: both may be called from a signal handler.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
@@ -215,7 +216,8 @@ fn set_handlers(handler: libc::sighandler_t) {
         // kill, signal and raise.
         unsafe {
             // As under nohup.
-            if libc::signal(signal, handler) == libc::SIG_IGN {
+            let old = libc::signal(signal, handler);
+            if signal == libc::SIGHUP && old == libc::SIG_IGN {
                 libc::signal(signal, libc::SIG_IGN);
             }
         }
