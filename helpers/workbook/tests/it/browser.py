@@ -463,8 +463,9 @@ def main():
         edit_a_function_of_a_pool(lab, index)
         interrupt_a_cell(lab, index)
         end_cells_in_many_ways(lab, index, json.load(sys.stdin))
-        open_ones_own(lab)
         go_dark(lab)
+        # Last: JupyterLab opens it again when the page is loaded anew, as `go_dark` does.
+        open_ones_own(lab)
         browser.close()
 
 
