@@ -142,7 +142,7 @@ impl<'a> Seed<'a> {
     /// something that takes longer is compiled at the same time, this makes way for it.
     pub fn compile(&self, name: &str, makes_way: bool) -> Result<()> {
         let expectation =
-            if self.renewal { "only what changed" } else { "one to three minutes, once" };
+            if self.renewal { "only what changed" } else { "two to six minutes, once" };
         let step = Step::begin(name, expectation);
         let building = self.folder();
         self.layout.make_compiled()?;

@@ -6,7 +6,7 @@
 //! | [`kernels`] | do kernels live side by side, start warm, and leave nothing behind? |
 //! | [`endings`] | however a cell ends: is its output under it, and does the next one work? |
 //! | [`commands`] | do the other commands do what they say? |
-//! | [`own`] | notebooks and crates of a reader's own |
+//! | [`own`] | notebooks of a reader's own |
 //! | [`chapters`] | are the chapters well formed, and does every cell of them run? |
 //! | [`exercises`] | do the checks accept the solutions and nothing else? |
 //! | [`browser`] | does all of it work in JupyterLab? |

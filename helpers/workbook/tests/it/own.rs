@@ -1,4 +1,4 @@
-//! Notebooks and crates of a reader's own.
+//! Notebooks of a reader's own.
 
 use crate::common::{chapters, read_json, root, set_up, text_of, turn, workbook};
 use std::fs;
