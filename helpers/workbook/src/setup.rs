@@ -26,7 +26,7 @@ pub const EVCXR_VERSION: &str = "0.22.0";
 /// The steps by their names, and about how many seconds each takes on two cores.
 const PACKAGES: (&str, u64) = ("Python packages with JupyterLab", 50);
 const KERNEL: (&str, u64) = ("the Rust kernel", 430);
-const DEPENDENCIES: (&str, u64) = ("the notebooks' dependencies", 100);
+const DEPENDENCIES: (&str, u64) = ("the notebooks' dependencies", 300);
 const CELLS: (&str, u64) = ("the first cells", 20);
 
 /// How many seconds a kernel program may take to say its version: ten times what it takes on two cores
