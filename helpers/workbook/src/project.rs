@@ -142,6 +142,18 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
     use std::process::Command;
 
+    /// Cargo warns of a package that is not there, in each cell.
+    #[test]
+    fn packages_with_settings_of_their_own_are_dependencies() {
+        let lock = include_str!("../../../Cargo.lock");
+        let named: Vec<&str> =
+            CONFIGURATION.lines().filter_map(|l| l.strip_suffix(" = { opt-level = 0 }")).collect();
+        assert!(named.len() > 20);
+        for name in named {
+            assert!(lock.contains(&format!("\nname = \"{name}\"\n")), "{name}");
+        }
+    }
+
     /// Cargo itself reads the manifest, whatever the folder is called.
     #[test]
     fn a_workspace_can_be_read_wherever_the_workbook_lies() {

@@ -38,16 +38,19 @@ def tell(event, **facts):
     print(json.dumps({"event": event, **facts}), flush=True)
 
 
+def comes_each_time(line):
+    """Not so a note on a noisy machine, nor what is said once: that files are made, and where."""
+    return bool(line.strip()) and not line.startswith("  note: ") and ", once, in " not in line
+
+
 def kinds(outputs):
-    """What a reader sees of a cell's outputs: 'text', 'html', 'figure'."""
+    """What a reader sees of a cell's outputs each time it runs: 'text', 'html', 'figure'."""
     seen = set()
     for output in outputs:
         if output.get("metadata", {}).get("workbook") == "stamp":
             continue
         if output["output_type"] == "stream" and output["name"] == "stdout":
-            # A note on a noisy machine comes or does not.
-            lines = output["text"].splitlines()
-            if any(line.strip() and not line.startswith("  note: ") for line in lines):
+            if any(comes_each_time(line) for line in output["text"].splitlines()):
                 seen.add("text")
         data = output.get("data", {})
         html = "".join(data.get("text/html", ""))
@@ -58,10 +61,12 @@ def kinds(outputs):
     return sorted(seen)
 
 
-def shows_less(published, cell):
-    """Whether the cell lacks what verdict.rs asks of it."""
-    seen = kinds(cell.outputs)
-    return bool(published) and (not seen or ("figure" in published and "figure" not in seen))
+def missing(published, outputs):
+    """What the saved notebook has here and these outputs have not: 'figure', 'output' or None."""
+    seen = kinds(outputs)
+    if "figure" in published and "figure" not in seen:
+        return "figure"
+    return "output" if published and not seen else None
 
 
 def left_out(outputs):
@@ -227,7 +232,7 @@ class Run:
         if status in ("ok", "error"):
             await self.drain(LATE_OUTPUT_SECONDS)
             missed = time.monotonic() + MISSING_OUTPUT_SECONDS
-            while shows_less(published, cell) and time.monotonic() < missed:
+            while missing(published, cell.outputs) and time.monotonic() < missed:
                 await self.drain(LATE_OUTPUT_SECONDS)
         newest = self.newest_cell()
         compiled = newest - begun_wall if newest and newest >= begun_wall else None
@@ -253,8 +258,7 @@ class Run:
                 if output["output_type"] == "stream" and output["name"] == "stderr"
             ),
             tags=cell.metadata.get("tags", []),
-            kinds=kinds(cell.outputs),
-            published=published,
+            missing=missing(published, cell.outputs),
             left_out=left_out(cell.outputs),
             seconds=seconds,
             compiled=compiled,
