@@ -191,6 +191,7 @@ impl Program {
                 calls: answer.calls,
                 software: answer.versions,
                 crowded: crowded_since(before),
+                in_turn_with: None,
             },
             result: answer.result,
             peak_memory: answer.peak_memory,

@@ -1,6 +1,6 @@
 //! Several ways to do the same work.
 
-use crate::timing::time;
+use crate::timing::{Variant, time};
 use crate::{Timing, Warning};
 use platform::threads::on_fresh_thread;
 
@@ -52,18 +52,52 @@ impl<T: Send + PartialEq> Comparison<T> {
     ///
     /// If the work panics, or if its result differs from the first variant's.
     pub fn measure(&mut self, name: &str, mut work: impl FnMut() -> T + Send) -> &Timing {
-        println!("timing {name} …");
+        self.time(&mut [(name, &mut work)]);
+        self.find(name).expect("it was timed just now")
+    }
+
+    /// Times two variants in turn, a run of the one and a run of the other: what slows the machine for
+    /// some seconds slows both. For two that are to take the same time.
+    ///
+    /// ```
+    /// use measure::Comparison;
+    ///
+    /// let numbers = [3, 1, 2];
+    /// let mut sum = Comparison::new("Sum of three numbers", 5);
+    /// sum.in_turn(
+    ///     ("iterator", || numbers.iter().sum()),
+    ///     ("fold", || numbers.iter().fold(0, |sum, n| sum + n)),
+    /// );
+    /// assert_eq!(sum.timings().len(), 2);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`measure`](Self::measure).
+    pub fn in_turn(
+        &mut self,
+        (one, mut work): (&str, impl FnMut() -> T + Send),
+        (other, mut other_work): (&str, impl FnMut() -> T + Send),
+    ) {
+        self.time(&mut [(one, &mut work), (other, &mut other_work)]);
+    }
+
+    fn time(&mut self, variants: &mut [Variant<T>]) {
+        let names: Vec<&str> = variants.iter().map(|(name, _)| *name).collect();
+        println!("timing {} …", names.join(" and "));
         let runs = self.runs;
-        let (timing, result) = on_fresh_thread(|| time(name, runs, &mut work));
-        match &self.expected {
-            Some((first, value)) if *first != name => assert!(
-                *value == result,
-                "“{name}” computed a different result than “{first}”: times of different work say nothing"
-            ),
-            // The first variant again, perhaps after an edit: its result is the new reference.
-            _ => self.expected = Some((name.to_owned(), result)),
+        for (timing, result) in on_fresh_thread(|| time(runs, variants)) {
+            let name = &timing.name;
+            match &self.expected {
+                Some((first, value)) if first != name => assert!(
+                    *value == result,
+                    "“{name}” computed a different result than “{first}”: times of different work say nothing"
+                ),
+                // The first variant again, perhaps after an edit: its result is the new reference.
+                _ => self.expected = Some((name.clone(), result)),
+            }
+            self.add(timing);
         }
-        self.add(timing)
     }
 
     /// Times the same work with each of these numbers of workers, as the variants `1 worker`,
@@ -203,4 +237,32 @@ pub fn up_to(most: usize) -> Vec<usize> {
     let mut counts: Vec<usize> = doubled.take_while(|&n| n < most).collect();
     counts.push(most.max(1));
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alike;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    #[test]
+    fn a_slow_moment_meets_both_who_take_turns() {
+        let order = Mutex::new(String::new());
+        let work = |name| {
+            order.lock().unwrap().push(name);
+            std::thread::sleep(Duration::from_millis(3));
+        };
+        let mut pair = Comparison::new("pair", 3);
+        pair.in_turn(("one", || work('1')), ("other", || work('2')));
+        assert_eq!(*order.lock().unwrap(), "12121212", "the warm-up, and three runs");
+
+        // As on a machine that slows down.
+        let claim = alike(0.25, "one", "other");
+        pair.timings[0].wall = vec![1.0, 2.0, 4.0];
+        pair.timings[1].wall = vec![1.1, 2.2, 4.4];
+        assert_eq!(pair.judge(&claim).0, Some(true));
+        pair.timings[1].in_turn_with = None;
+        assert_eq!(pair.judge(&claim).0, None);
+    }
 }

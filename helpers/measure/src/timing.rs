@@ -22,6 +22,8 @@ pub struct Timing {
     pub software: Vec<String>,
     /// Whether other programs took processors meanwhile that this work could have used.
     pub crowded: bool,
+    /// The variant that took turns with this one: a run of each came right after the other's.
+    pub in_turn_with: Option<String>,
 }
 
 impl Timing {
@@ -94,8 +96,15 @@ impl Timing {
         }
     }
 
-    /// How many times faster than `other` this is, at least and at most.
+    /// How many times faster than `other` this is, at least and at most. Of two that took turns each
+    /// run is compared with its neighbour, which the machine's slow moments met as well.
     pub(crate) fn times_faster(&self, other: &Timing) -> Option<(f64, f64)> {
+        if self.in_turn_with.as_ref() == Some(&other.name)
+            && other.in_turn_with.as_ref() == Some(&self.name)
+        {
+            let runs = self.wall.iter().zip(&other.wall);
+            return middle_half(&runs.map(|(own, other)| other / own).collect::<Vec<_>>());
+        }
         let (own_low, own_high) = middle_half(&self.wall)?;
         let (other_low, other_high) = middle_half(&other.wall)?;
         let fastest = other.range().0 / self.range().0;
@@ -205,8 +214,41 @@ fn middle_half(values: &[f64]) -> Option<(f64, f64)> {
 /// A run shorter than this is repeated inside the run, so that the clock's own cost vanishes.
 const SHORTEST_RUN: Duration = Duration::from_millis(2);
 
-/// Times `work` on the calling thread: one warm-up, then `runs` runs.
-pub(crate) fn time<T>(name: &str, runs: usize, work: &mut impl FnMut() -> T) -> (Timing, T) {
+/// A variant's name and the work that is timed.
+pub(crate) type Variant<'a, T> = (&'a str, &'a mut (dyn FnMut() -> T + Send));
+
+/// Times variants on the calling thread: a warm-up of each, then `runs` runs of each, in turn.
+pub(crate) fn time<T>(runs: usize, variants: &mut [Variant<T>]) -> Vec<(Timing, T)> {
+    let mut timed: Vec<(Timing, T)> = variants
+        .iter_mut()
+        .map(|(name, work)| {
+            let (calls, result) = warm_up(work);
+            (Timing { name: (*name).to_owned(), calls, ..Timing::default() }, result)
+        })
+        .collect();
+    let before = Load::now();
+    for _ in 0..runs {
+        for ((_, work), (timing, _)) in variants.iter_mut().zip(&mut timed) {
+            let (start, cpu_start) = (Instant::now(), cpu_time());
+            for _ in 0..timing.calls {
+                black_box(work());
+            }
+            let (took, cpu_took) = (start.elapsed(), cpu_time() - cpu_start);
+            timing.wall.push(took.as_secs_f64() / f64::from(timing.calls));
+            timing.cpu.push(cpu_took.as_secs_f64() / f64::from(timing.calls));
+        }
+    }
+    let crowded = crowded_since(before);
+    timed.iter_mut().for_each(|(timing, _)| timing.crowded = crowded);
+    if let [(one, _), (other, _)] = &mut timed[..] {
+        one.in_turn_with = Some(other.name.clone());
+        other.in_turn_with = Some(one.name.clone());
+    }
+    timed
+}
+
+/// Calls the work once; says how many calls make a run, and gives the result.
+fn warm_up<T>(work: &mut dyn FnMut() -> T) -> (u32, T) {
     let start = Instant::now();
     let result = black_box(work());
     let once = start.elapsed();
@@ -226,27 +268,7 @@ pub(crate) fn time<T>(name: &str, runs: usize, work: &mut impl FnMut() -> T) -> 
             calls *= 2;
         }
     }
-
-    let before = Load::now();
-    let (mut wall, mut cpu) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
-    for _ in 0..runs {
-        let (start, cpu_start) = (Instant::now(), cpu_time());
-        for _ in 0..calls {
-            black_box(work());
-        }
-        let (took, cpu_took) = (start.elapsed(), cpu_time() - cpu_start);
-        wall.push(took.as_secs_f64() / f64::from(calls));
-        cpu.push(cpu_took.as_secs_f64() / f64::from(calls));
-    }
-    let timing = Timing {
-        name: name.to_owned(),
-        wall,
-        cpu,
-        calls,
-        software: Vec::new(),
-        crowded: crowded_since(before),
-    };
-    (timing, result)
+    (calls, result)
 }
 
 /// CPU time that all threads of this process have used so far.
