@@ -202,6 +202,10 @@ mod tests {
         let mut cell = cell();
         cell.missing = Some("figure".into());
         assert_eq!(judge(&cell), Some(Cause::OutputMissing("figure".into())));
+        cell.missing = None;
+        assert_eq!(judge(&cell), None);
+        cell.missing = Some("output".into());
+        assert_eq!(judge(&cell), Some(Cause::OutputMissing("output".into())));
     }
 
     #[test]
