@@ -4,6 +4,7 @@
 //! under [`Layout::kernels`]. This program stays as the kernel's parent: when the kernel
 //! ends, or whoever started it is gone, the folder and every process of the kernel go too.
 
+use crate::analysis;
 use crate::child;
 use crate::disk::remove;
 use crate::layout::Layout;
@@ -73,8 +74,12 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .stderr(File::create(&log_file)?);
     clean_environment(&mut command);
     let toolchain = Toolchain::find()?;
+    let own_toolchain = home.folder.join("toolchain");
+    analysis::make_toolchain(&toolchain.bin, &own_toolchain)?;
     command
         .env("PATH", toolchain.path())
+        .env("CARGO", own_toolchain.join("bin/cargo"))
+        .env("RUSTUP_TOOLCHAIN", own_toolchain)
         // A cell lies one folder higher than where rustc put it, so the way to the standard library
         // that rustc wrote into it leads astray, unless it goes up to `/`. Nothing else is there.
         .env(LIBRARY_PATH, toolchain.libraries())

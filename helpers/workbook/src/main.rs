@@ -19,11 +19,13 @@
 //! | [`chapter`], [`notebooks`] | which files are chapters, and which of them a reader means |
 //! | [`disk`] | removing, copying and counting files |
 //! | [`linking`] | links every cell with helpers |
+//! | [`analysis`] | what the kernel's analysis of the code reads |
 //! | [`child`] | processes: one that never outlives this one, some that are listened to |
 //! | [`outlet`] | between the process of the cells and the kernel: no output is lost |
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress on the terminal |
 
+mod analysis;
 mod chapter;
 mod child;
 mod clean;
@@ -163,12 +165,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    let arguments: Vec<_> = arguments.collect();
     if linking::is_meant(&arguments) {
         eprintln!("error: rustc did not start: {}", linking::rustc(&arguments));
         return ExitCode::FAILURE;
     }
-    match dispatch(Cli::parse()) {
+    let done = match analysis::cargo_meant(&name) {
+        Some(cargo) => analysis::cargo(&cargo, &arguments),
+        None => dispatch(Cli::parse()),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -1,0 +1,293 @@
+//! What the kernel's own analysis of the code reads: a kernel starts in two thirds of the time, with
+//! little more than half of the memory, if it does not read what no cell meets.
+//!
+//! The kernel program has a rust-analyzer in it, for the types of variables and for completion. That asks
+//! `cargo metadata` which crates there are, and reads all of them before the first cell, also what only
+//! runs while others are compiled, such as syn. So a kernel has a toolchain of its own, in which `cargo`
+//! is this program: it passes every call on to cargo, and shortens that one answer. What is compiled
+//! stays as it is.
+
+use crate::project::{CELLS, VERSIONS};
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+/// What helpers and the crates below it use in private: nothing that a cell can name has a type of
+/// theirs. One that a notebook names after `:dep` is read, with all that it needs.
+const UNREAD: [&str; 19] = [
+    "fast_image_resize",
+    "flate2",
+    "hyper",
+    "hyper-rustls",
+    "hyper-util",
+    "jiff",
+    "libc",
+    "mio",
+    "moxcms",
+    "png",
+    "py_literal",
+    "rustls",
+    "rustls-platform-verifier",
+    "socket2",
+    "tokio-rustls",
+    "tower-http",
+    "tracing",
+    "zip",
+    "zune-jpeg",
+];
+
+/// Makes a toolchain in `folder` that is the one in `bin` but for its cargo, which is this program. The
+/// kernel finds it by `RUSTUP_TOOLCHAIN`, or where there is no rustup by `CARGO`.
+pub fn make_toolchain(bin: &Path, folder: &Path) -> Result<()> {
+    let own = folder.join("bin");
+    fs::create_dir_all(&own)?;
+    for program in fs::read_dir(bin).with_context(|| format!("{} cannot be read", bin.display()))? {
+        let program = program?;
+        if program.file_name() != "cargo" {
+            symlink(program.path(), own.join(program.file_name()))?;
+        }
+    }
+    symlink(std::env::current_exe()?, own.join("cargo"))?;
+    Ok(symlink(bin.with_file_name("lib"), folder.join("lib"))?)
+}
+
+/// The cargo in whose place this program was started, if it was.
+pub fn cargo_meant(name: &OsStr) -> Option<PathBuf> {
+    let name = Path::new(name);
+    if name.file_name() != Some(OsStr::new("cargo")) {
+        return None;
+    }
+    // Beside it is the toolchain's rustc, by a link.
+    let rustc = fs::read_link(name.with_file_name("rustc")).ok()?;
+    Some(rustc.with_file_name("cargo"))
+}
+
+/// Does what cargo would do.
+pub fn cargo(real: &Path, arguments: &[OsString]) -> Result<ExitCode> {
+    let mut command = Command::new(real);
+    command.args(arguments);
+    if !asks_for_crates(arguments) {
+        return Err(command.exec()).context("cargo did not start");
+    }
+    let output = command.stderr(Stdio::inherit()).output().context("cargo did not start")?;
+    let answer = match serde_json::from_slice(&output.stdout) {
+        Ok(mut metadata) if output.status.success() => {
+            shorten(&mut metadata);
+            serde_json::to_vec(&metadata)?
+        }
+        _ => output.stdout,
+    };
+    io::stdout().write_all(&answer)?;
+    Ok(ExitCode::from(output.status.code().and_then(|code| code.try_into().ok()).unwrap_or(1)))
+}
+
+/// Whether this is the analysis' question for the crates of the kernel's project, rather than one of the
+/// kernel's own or of a program that a cell starts.
+fn asks_for_crates(arguments: &[OsString]) -> bool {
+    let cells = std::env::var_os("EVCXR_TMPDIR").map(PathBuf::from);
+    let project = cells
+        .filter(|cells| cells.ends_with(CELLS))
+        .map(|cells| cells.with_file_name("Cargo.toml"));
+    let named = arguments.iter().skip_while(|word| *word != "--manifest-path").nth(1);
+    arguments.first().is_some_and(|command| command == "metadata")
+        && !arguments.iter().any(|word| word == "--no-deps")
+        && project.is_some_and(|project| named.map(Path::new) == Some(&project))
+}
+
+/// Takes out of cargo's answer what the analysis need not read.
+fn shorten(metadata: &mut Value) {
+    let keep = crates_to_read(metadata);
+    let is_kept = |id: &Value| id.as_str().is_some_and(|id| keep.contains(id));
+    for package in retain(&mut metadata["packages"], |package| is_kept(&package["id"])) {
+        // The tests and programs of our own crates are none of the cells' business.
+        retain(&mut package["targets"], is_library);
+    }
+    for node in retain(&mut metadata["resolve"]["nodes"], |node| is_kept(&node["id"])) {
+        let deps = retain(&mut node["deps"], |dep| is_kept(&dep["pkg"]) && is_for_the_library(dep));
+        node["dependencies"] = deps.iter().map(|dep| dep["pkg"].clone()).collect();
+    }
+}
+
+fn retain(list: &mut Value, keep: impl Fn(&Value) -> bool) -> &mut [Value] {
+    match list.as_array_mut() {
+        Some(list) => {
+            list.retain(|item| keep(item));
+            list
+        }
+        None => &mut [],
+    }
+}
+
+/// Ids of the crates that have to be read: what helpers needs but for [`UNREAD`], and all that other
+/// crates need which a notebook names.
+fn crates_to_read(metadata: &Value) -> HashSet<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut names = HashMap::new();
+    let mut macros = HashSet::new();
+    for package in items(&metadata["packages"]) {
+        let id = text(&package["id"]);
+        if items(&package["targets"]).any(|target| has_kind(target, "proc-macro")) {
+            macros.insert(id.clone());
+        }
+        names.insert(id, text(&package["name"]));
+    }
+    let mut needs: HashMap<String, Vec<String>> = HashMap::new();
+    for node in items(&metadata["resolve"]["nodes"]) {
+        let id = text(&node["id"]);
+        // What a macro is made of runs in the compiler only.
+        let deps =
+            items(&node["deps"]).filter(|dep| !macros.contains(&id) && is_for_the_library(dep));
+        let deps = deps.map(|dep| text(&dep["pkg"])).collect();
+        needs.insert(id, deps);
+    }
+    let reach = |from: Vec<String>, but: &[&str]| {
+        let (mut found, mut next) = (HashSet::new(), from);
+        while let Some(id) = next.pop() {
+            let is_left = names.get(&id).is_some_and(|name| but.contains(&name.as_str()));
+            if !is_left && found.insert(id.clone()) {
+                next.extend(needs.get(&id).into_iter().flatten().cloned());
+            }
+        }
+        found
+    };
+    let members: Vec<String> = items(&metadata["workspace_members"]).map(text).collect();
+    let is_versions = |id: &&String| names.get(*id).is_some_and(|name| name == VERSIONS);
+    let of_helpers = reach(members.iter().filter(is_versions).cloned().collect(), &[]);
+    let named = members.iter().filter_map(|member| needs.get(member)).flatten();
+    let usual = reach(members.clone(), &UNREAD);
+    let own =
+        named.filter(|id| !usual.contains(*id) || !of_helpers.contains(*id)).cloned().collect();
+    usual.union(&reach(own, &[])).cloned().collect()
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn has_kind(target: &Value, kind: &str) -> bool {
+    items(&target["kind"]).any(|other| other == kind)
+}
+
+fn is_library(target: &Value) -> bool {
+    const OTHERS: [&str; 5] = ["bin", "example", "test", "bench", "custom-build"];
+    !OTHERS.iter().any(|kind| has_kind(target, kind))
+}
+
+/// Whether a dependency is one of the library itself, not of its tests or of what builds it.
+fn is_for_the_library(dep: &Value) -> bool {
+    items(&dep["dep_kinds"]).any(|kind| kind["kind"].is_null())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_unread_is_a_dependency() {
+        let lock = include_str!("../../../Cargo.lock");
+        for name in UNREAD {
+            assert!(lock.contains(&format!("\nname = \"{name}\"\n")), "{name}");
+        }
+    }
+
+    /// As cargo answers, with a crate `name` for each line `name: what it needs`. Of a macro the name
+    /// ends in `!`, and what only builds or tests a crate stands behind `(build)`, `(dev)`.
+    fn answer(lines: &str) -> Value {
+        let (mut packages, mut nodes) = (Vec::new(), Vec::new());
+        for (name, needs) in lines.lines().filter_map(|line| line.trim().split_once(':')) {
+            let kind = match name {
+                "ctx" => "cdylib",
+                _ if name.ends_with('!') => "proc-macro",
+                _ => "lib",
+            };
+            let targets = json!([{ "kind": [kind] }, { "kind": ["test"] }]);
+            packages.push(json!({ "id": name, "name": name, "targets": targets }));
+            let deps =
+                needs.split(',').map(str::trim).filter(|need| !need.is_empty()).map(|need| {
+                    let (id, kind) = need.split_once(" (").unwrap_or((need, ""));
+                    let kind = kind.strip_suffix(')').map_or(Value::Null, Value::from);
+                    json!({ "pkg": id, "dep_kinds": [{ "kind": kind }] })
+                });
+            nodes.push(json!({ "id": name, "deps": deps.collect::<Vec<_>>(), "dependencies": [] }));
+        }
+        let members = ["ctx", VERSIONS];
+        json!({ "packages": packages, "workspace_members": members, "resolve": { "nodes": nodes } })
+    }
+
+    fn read(lines: &str) -> String {
+        let mut metadata = answer(lines);
+        shorten(&mut metadata);
+        let names = items(&metadata["packages"]).map(|package| {
+            assert_eq!(package["targets"].as_array().unwrap().len(), 1);
+            package["name"].as_str().unwrap()
+        });
+        let names = names.collect::<Vec<_>>();
+        for node in items(&metadata["resolve"]["nodes"]) {
+            assert!(names.contains(&node["id"].as_str().unwrap()));
+            for need in items(&node["dependencies"]) {
+                assert!(names.contains(&need.as_str().unwrap()), "{node}");
+            }
+        }
+        names.join(" ")
+    }
+
+    const HELPERS: &str = "versions: helpers
+        helpers: serde_derive!, reqwest, cc (build), tempfile (dev)
+        serde_derive!: syn
+        syn:
+        cc:
+        tempfile:
+        reqwest: http, hyper
+        http:
+        hyper: tracing
+        tracing:";
+
+    #[test]
+    fn what_no_cell_meets_is_not_read() {
+        let usual = "versions helpers serde_derive! reqwest http";
+        assert_eq!(read(&format!("ctx:\n{HELPERS}")), format!("ctx {usual}"));
+        assert_eq!(read(&format!("ctx: helpers\n{HELPERS}")), format!("ctx {usual}"));
+        assert_eq!(read(&format!("ctx: helpers, http\n{HELPERS}")), format!("ctx {usual}"));
+    }
+
+    #[test]
+    fn what_a_notebook_names_is_read_with_all_that_it_needs() {
+        let usual = "versions helpers serde_derive! reqwest http hyper tracing";
+        assert_eq!(read(&format!("ctx: helpers, hyper\n{HELPERS}")), format!("ctx {usual}"));
+        let axum = format!("ctx: helpers, axum\naxum: hyper\n{HELPERS}");
+        assert_eq!(read(&axum), format!("ctx axum {usual}"));
+    }
+
+    #[test]
+    fn every_other_call_is_cargos_own() {
+        let asks = |words: &str| {
+            asks_for_crates(&words.split(' ').map(OsString::from).collect::<Vec<_>>())
+        };
+        // Set for kernels only.
+        assert!(!asks("metadata --manifest-path /x/Cargo.toml"));
+        assert!(!asks("build"));
+        assert_eq!(cargo_meant(OsStr::new("/usr/bin/workbook")), None);
+        assert_eq!(cargo_meant(OsStr::new("workbook")), None);
+    }
+
+    #[test]
+    fn a_kernels_toolchain_is_the_one_in_use_but_for_cargo() {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = crate::toolchain::Toolchain::find().unwrap().bin;
+        make_toolchain(&bin, folder.path()).unwrap();
+        let cargo = folder.path().join("bin/cargo");
+        assert_eq!(fs::read_link(&cargo).unwrap(), std::env::current_exe().unwrap());
+        assert_eq!(cargo_meant(cargo.as_os_str()), Some(bin.join("cargo")));
+        let version = |rustc: PathBuf| Command::new(rustc).arg("-vV").output().unwrap().stdout;
+        assert_eq!(version(folder.path().join("bin/rustc")), version(bin.join("rustc")));
+        assert!(folder.path().join("lib/rustlib").exists());
+    }
+}
