@@ -161,8 +161,11 @@ pub fn at_once(things: Vec<Box<dyn FnOnce() -> Result<()> + Send + '_>>) -> Resu
     first.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How much of a first error is kept.
+const FIRST_LINES: usize = 8;
+
 /// Runs a command, gives each line that it prints to `listen`, and on failure ends with an error
-/// that carries the last lines. What ends this program ends the command too, with all that it has
+/// that carries its first error and the last lines. What ends this program ends the command too, with all that it has
 /// started.
 pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> {
     let (reader, writer) = std::io::pipe()?;
@@ -182,6 +185,8 @@ pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> 
     // The command keeps the pipe's writing end; without it gone, reading would never end.
     drop(command);
     let mut last = VecDeque::new();
+    // Of a compiler's errors the first is the reason; the others may follow from it.
+    let mut first_error = Vec::new();
     let mut line = Vec::new();
     for byte in BufReader::new(reader).bytes().chain([Ok(b'\n')]) {
         match byte? {
@@ -191,6 +196,10 @@ pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> 
                 line.clear();
                 if !text.is_empty() {
                     listen(&text);
+                    let goes_on = (1..FIRST_LINES).contains(&first_error.len());
+                    if goes_on || first_error.is_empty() && text.starts_with("error") {
+                        first_error.push(text.clone());
+                    }
                     last.push_back(text);
                 }
                 if last.len() > 25 {
@@ -204,7 +213,11 @@ pub fn follow(mut command: Command, mut listen: impl FnMut(&str)) -> Result<()> 
     place.into_iter().for_each(forget);
     let status = child.wait()?;
     if !status.success() {
-        let lines: Vec<String> = last.into();
+        let mut lines: Vec<String> = last.into();
+        if first_error.first().is_some_and(|first| !lines.contains(first)) {
+            first_error.push("…".to_owned());
+            lines.splice(..FIRST_LINES, first_error);
+        }
         bail!("it ended with {status}:\n{}", lines.join("\n"));
     }
     Ok(())
@@ -303,6 +316,20 @@ mod tests {
             }
             assert!(!alive(), "{ends_by}: {deep:?}");
         }
+    }
+
+    #[test]
+    fn a_failure_carries_the_first_error_and_the_last_lines() {
+        let said = |script: &str| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script]);
+            follow(shell, |_| ()).unwrap_err().to_string()
+        };
+        let far = said("echo error: the reason; seq 100; echo error: another; exit 3");
+        assert!(far.contains("error: the reason\n1\n2\n"), "{far}");
+        assert!(far.ends_with("99\n100\nerror: another") && !far.contains("\n50\n"), "{far}");
+        let near = said("echo error: the reason; seq 5; exit 3");
+        assert!(near.ends_with(":\nerror: the reason\n1\n2\n3\n4\n5"), "{near}");
     }
 
     /// While one thread waits for children, another one sends signals without pause. One that is

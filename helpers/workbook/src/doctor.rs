@@ -1,5 +1,6 @@
 //! `cargo workbook doctor`: what is installed, what is missing, and the command that mends it.
 
+use crate::added;
 use crate::child::version;
 use crate::cluster;
 use crate::disk::disk_use;
@@ -91,8 +92,10 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
     let spec = environment.kernelspec();
     let installed = spec.join("kernel.json").exists();
     line("kernelspec", made(installed.then(|| spec.display().to_string())));
+    let added = added::list(layout);
     let is_current = || {
-        let key = toolchain.and_then(|toolchain| seed::key(layout, &toolchain, &environment));
+        let key =
+            toolchain.and_then(|found| seed::key(layout, &found, &environment, added.clone()));
         key.is_ok_and(|key| stamps::is_done(layout, "seed", &key.text()))
     };
     line(
@@ -109,6 +112,9 @@ fn examine(layout: &Layout, mut line: impl FnMut(&str, Result<String, String>)) 
             }
         },
     );
+    for crate_line in &added {
+        line("added crate", Ok(format!(":dep {crate_line}")));
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::child;
 use crate::disk::remove;
 use crate::layout::Layout;
 use crate::locks;
-use crate::project::{CELLS, link_copy};
+use crate::project::{CELLS, SETTINGS, link_copy};
 use crate::toolchain::{Toolchain, clean_environment};
 use anstream::adapter::strip_str;
 use anyhow::{Context, Result};
@@ -64,6 +64,9 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
             copy
         }
     };
+    let settings = folder.join(SETTINGS);
+    fs::create_dir_all(&settings)
+        .with_context(|| format!("{} cannot be made", settings.display()))?;
     let log_file = home.folder.join("kernel.log");
     let mut command = Command::new(&arguments.evcxr);
     command
@@ -85,7 +88,7 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env(LIBRARY_PATH, toolchain.libraries())
         .env("RUSTC_WORKSPACE_WRAPPER", std::env::current_exe()?)
         .env("EVCXR_TMPDIR", folder.join(CELLS))
-        .env("EVCXR_CONFIG_DIR", layout.evcxr_config())
+        .env("EVCXR_CONFIG_DIR", settings)
         .env(names::PYTHON, arguments.evcxr.with_file_name("python"))
         .env(names::PROGRAM, std::env::current_exe()?)
         .env(names::SCRATCH, home.folder.join("scratch"));

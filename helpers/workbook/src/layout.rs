@@ -109,11 +109,6 @@ impl Layout {
         self.compiled().join("kernels")
     }
 
-    /// The kernel program's settings, in place of the reader's own, which may change the seed.
-    pub fn evcxr_config(&self) -> PathBuf {
-        self.made().join("evcxr")
-    }
-
     /// Generated and unpacked X-rays and other data.
     pub fn data(&self) -> PathBuf {
         self.made().join("data")

@@ -15,7 +15,8 @@
 //! | [`stamps`] | what each step of the set-up was last done for |
 //! | [`setup`] | the steps that make all of this, each skipped when it is done |
 //! | [`cluster`] | the programs of chapter 07, built apart |
-//! | [`lab`], [`run`], [`reset`], [`compare`], [`site`], [`doctor`], [`clean`], [`own`] | one command each |
+//! | [`lab`], [`run`], [`reset`], [`compare`], [`site`], [`doctor`], [`clean`] | one command each |
+//! | [`own`], [`added`] | notebooks and crates of a reader's own |
 //! | [`chapter`], [`notebooks`] | which files are chapters, and which of them a reader means |
 //! | [`disk`] | removing, copying and counting files |
 //! | [`linking`] | links every cell with helpers |
@@ -25,6 +26,7 @@
 //! | [`verdict`] | which executed cells failed, and why |
 //! | [`ui`] | progress on the terminal |
 
+mod added;
 mod analysis;
 mod chapter;
 mod child;
@@ -102,6 +104,15 @@ enum Command {
     /// `reset` never touches it, and git ignores it.
     New {
         /// Its name, such as `trial` or `"my notes"`
+        name: String,
+    },
+    /// Compile a crate once, for all notebooks
+    ///
+    /// If it cannot be had or does not compile, everything stays as it was.
+    Add(added::Arguments),
+    /// Take an added crate away
+    Remove {
+        /// Its name, as `cargo workbook doctor` lists it
         name: String,
     },
     /// Bring chapters back to how they were published; edited ones are kept beside them
@@ -206,6 +217,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Some(Command::Run(arguments)) => run::run(&layout, arguments),
         Some(Command::New { name }) => own::new(&layout, &name),
+        Some(Command::Add(arguments)) => added::add(&layout, &arguments),
+        Some(Command::Remove { name }) => added::remove(&layout, &name),
         Some(Command::Reset { chapters }) => reset::reset(&layout, &chapters),
         Some(Command::Compare { what }) => compare::compare(&layout, what),
         Some(Command::Site { to }) => site::site(&layout, to),

@@ -70,7 +70,8 @@ fn notebook(title: &str) -> Value {
     };
     let text = format!(
         "# {title}\n\nThe first cell brings in all that the chapters use. Below its first line there is \
-         room for other crates, such as `:dep rand = \"0.9\"`."
+         room for other crates, such as `:dep rand = \"0.9\"`; \
+         `cargo workbook add rand` in a terminal compiles one once, for all notebooks."
     );
     json!({
         "cells": [

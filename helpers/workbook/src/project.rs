@@ -19,8 +19,18 @@ const OWN_CRATES: [&str; 8] =
 /// Where the kernel compiles, within a copy of the seed.
 pub const CELLS: &str = "cells";
 
+/// The kernel program's settings, within a copy of the seed, in place of the reader's own, which may
+/// change what is compiled.
+pub const SETTINGS: &str = "evcxr";
+
 /// The package that keeps helpers' dependencies locked.
 pub const VERSIONS: &str = "versions";
+
+/// One of these settings: what is done before the first cell.
+const FIRST: &str = "init.evcxr";
+
+/// What a seed is being built for.
+pub const PURPOSE: &str = "purpose";
 
 /// The members of the workspace.
 pub const WORKSPACE: &str = r#"[workspace]
@@ -34,28 +44,42 @@ members = ["cells", "versions"]
 /// folder above, goes before a manifest, and nearer ones go before it.
 pub const CONFIGURATION: &str = include_str!("project.toml");
 
-fn versions_manifest(layout: &Layout) -> Result<String> {
+/// Helpers as a dependency, and the crates that the reader has added.
+fn dependencies(layout: &Layout, added: &[String]) -> Result<Vec<String>> {
     let helpers = layout.helpers();
     let helpers = helpers.to_str().with_context(|| {
         format!("{} is not valid Unicode; rename the folder", helpers.display())
     })?;
     // A string of JSON is one of TOML too, where it holds no DEL; Rust's `{:?}` is not.
     let helpers = serde_json::to_string(helpers)?.replace('\u{7f}', "\\u007f");
-    Ok(format!(
-        "[package]\nname = \"versions\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-         [dependencies]\nhelpers = {{ path = {helpers} }}\n"
-    ))
+    let helpers = format!("helpers = {{ path = {helpers} }}");
+    Ok([helpers].into_iter().chain(added.iter().cloned()).collect())
 }
 
-/// A workspace in which nothing is compiled yet.
-pub fn make_workspace(layout: &Layout, folder: &Path) -> Result<()> {
+/// Writes what makes a workspace of a folder; what is compiled there stays.
+///
+/// Every cell of every notebook is compiled with all added crates, whatever its notebook names: cargo
+/// chooses the features of a crate for all that ask for it together, so that each other choice of crates
+/// would be another helpers.
+pub fn make_workspace(layout: &Layout, folder: &Path, added: &[String]) -> Result<()> {
+    let lines = dependencies(layout, added)?;
     let library = folder.join(VERSIONS).join("src");
     fs::create_dir_all(&library)?;
     fs::write(library.join("lib.rs"), "")?;
-    fs::write(folder.join(VERSIONS).join("Cargo.toml"), versions_manifest(layout)?)?;
+    let manifest =
+        "[package]\nname = \"versions\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]";
+    let manifest = format!("{manifest}\n{}\n", lines.join("\n"));
+    fs::write(folder.join(VERSIONS).join("Cargo.toml"), manifest)?;
     fs::write(folder.join("Cargo.toml"), WORKSPACE)?;
     fs::create_dir_all(folder.join(".cargo"))?;
     fs::write(folder.join(".cargo/config.toml"), CONFIGURATION)?;
+    let settings = folder.join(SETTINGS);
+    fs::create_dir_all(&settings)?;
+    // What the kernel program does before all cells.
+    let mut first: String = lines.iter().map(|line| format!(":dep {line}\n")).collect();
+    // A cell that is compiled with helpers has to be linked with it.
+    first += "use helpers as _;\n";
+    fs::write(settings.join(FIRST), if added.is_empty() { "" } else { &first })?;
     make_empty_cell(folder)
 }
 
@@ -123,6 +147,8 @@ fn written_in_place(path: &Path) -> bool {
         "config.toml",
         ".rustc_info.json",
         "lib.rs",
+        FIRST,
+        PURPOSE,
     ];
     own.contains(&name.as_ref())
         || name.ends_with(".d")
@@ -176,7 +202,7 @@ mod tests {
             )
             .unwrap();
             let project = layout.root.join("project");
-            make_workspace(&layout, &project).unwrap();
+            make_workspace(&layout, &project, &[]).unwrap();
             let output = Command::new("cargo")
                 .args(["metadata", "--offline", "--format-version", "1"])
                 .current_dir(project.join(CELLS))

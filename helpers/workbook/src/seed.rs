@@ -10,8 +10,7 @@ use crate::environment::Environment;
 use crate::execute::execute_cells;
 use crate::layout::Layout;
 use crate::project::{
-    CELLS, CONFIGURATION, VERSIONS, WORKSPACE, link_copy, make_empty_cell, make_workspace,
-    own_crates,
+    CELLS, CONFIGURATION, PURPOSE, VERSIONS, WORKSPACE, link_copy, make_workspace, own_crates,
 };
 use crate::setup::{EVCXR_VERSION, follow_cargo};
 use crate::stamps;
@@ -47,22 +46,30 @@ pub struct Key {
     base: String,
     /// The sources of helpers and its crates.
     helpers: String,
+    /// The crates that the reader has added, each as a line of a manifest.
+    added: Vec<String>,
 }
 
 impl Key {
     /// The key as a line of text.
     pub fn text(&self) -> String {
-        format!("{} {}", self.base, self.helpers)
+        [&[format!("{} {}", self.base, self.helpers)], &self.added[..]].concat().join("\n")
     }
 
-    /// Whether a seed with that key only needs helpers compiled anew.
+    /// Whether a seed with that key only needs helpers and added crates compiled anew. One that was
+    /// removed stays in it until all is compiled anew: some megabytes, and no minutes.
     fn renews(&self, old: &str) -> bool {
         old.split(' ').next() == Some(&self.base)
     }
 }
 
 /// The key of the seed that would be built now.
-pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) -> Result<Key> {
+pub fn key(
+    layout: &Layout,
+    toolchain: &Toolchain,
+    environment: &Environment,
+    added: Vec<String>,
+) -> Result<Key> {
     let mut base = DefaultHasher::new();
     toolchain.verbose_version.hash(&mut base);
     FIRST_CELLS.hash(&mut base);
@@ -95,6 +102,7 @@ pub fn key(layout: &Layout, toolchain: &Toolchain, environment: &Environment) ->
     Ok(Key {
         base: format!("{:016x}", base.finish()),
         helpers: format!("{:016x}", helpers.finish()),
+        added,
     })
 }
 
@@ -106,13 +114,14 @@ fn stat(path: &Path) -> Result<(u64, u128)> {
     Ok((metadata.len(), changed.as_nanos()))
 }
 
-/// A seed that is to be built, or renewed when `helpers` has changed. Harmless to interrupt: the work is
+/// A seed that is to be built, or renewed when `helpers` or added crates have changed. Harmless to interrupt: the work is
 /// done in a folder beside it, which a later attempt continues.
 pub struct Seed<'a> {
     layout: &'a Layout,
     toolchain: &'a Toolchain,
     key: Key,
-    renewal: bool,
+    /// Whether what is compiled already serves, but for our own crates and added ones.
+    pub renewal: bool,
 }
 
 impl<'a> Seed<'a> {
@@ -122,8 +131,9 @@ impl<'a> Seed<'a> {
         layout: &'a Layout,
         toolchain: &'a Toolchain,
         environment: &Environment,
+        added: Vec<String>,
     ) -> Result<Option<Self>> {
-        let key = key(layout, toolchain, environment)?;
+        let key = key(layout, toolchain, environment, added)?;
         let there = layout.seed().exists();
         let is_right = there && stamps::is_done(layout, "seed", &key.text());
         let renewal = there && key.renews(&stamps::last(layout, "seed"));
@@ -147,21 +157,24 @@ impl<'a> Seed<'a> {
         let building = self.folder();
         self.layout.make_compiled()?;
         // A seed that was being built for something else is of no use either.
-        let purpose = building.join("purpose");
-        if fs::read_to_string(&purpose).is_ok_and(|base| base != self.key.base) {
+        let purpose = building.join(PURPOSE);
+        let meant = [std::slice::from_ref(&self.key.base), &self.key.added].concat().join("\n");
+        if fs::read_to_string(&purpose).is_ok_and(|other| other != meant) {
             remove(&building)?;
         }
         if !building.exists() {
-            if self.renewal {
-                link_copy(&self.layout.seed(), &building)?;
-            } else {
-                make_workspace(self.layout, &building)?;
+            // A seed to renew has the versions of added crates too.
+            match self.renewal {
+                true => link_copy(&self.layout.seed(), &building)?,
+                false => {
+                    fs::create_dir_all(&building)?;
+                    // The project's own versions; cargo drops what only `cargo workbook` needs.
+                    fs::copy(self.layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
+                }
             }
-            fs::write(&purpose, &self.key.base)?;
+            fs::write(&purpose, meant)?;
         }
-        // The project's own versions; cargo drops what only `cargo workbook` needs.
-        fs::copy(self.layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
-        make_empty_cell(&building)?;
+        make_workspace(self.layout, &building, &self.key.added)?;
         let cargo = self.toolchain.bin.join("cargo");
         for command in ["build", "check"] {
             let mut cargo = match makes_way {
@@ -191,8 +204,19 @@ impl<'a> Seed<'a> {
         Ok(())
     }
 
-    /// Runs the first cells, in what is compiled then, and puts the seed in its place.
-    pub fn run_cells(&self, environment: &Environment, name: &str) -> Result<()> {
+    /// Removes what an attempt has left, if it is not to be taken up again.
+    pub fn forget(&self) -> Result<()> {
+        remove(&self.folder())
+    }
+
+    /// Runs the first cells, in what is compiled then, and puts the seed in its place, if `before` that
+    /// something else succeeds.
+    pub fn run_cells(
+        &self,
+        environment: &Environment,
+        name: &str,
+        before: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         let layout = self.layout;
         let building = self.folder();
         let step = Step::begin(name, "about 20 seconds");
@@ -202,6 +226,7 @@ impl<'a> Seed<'a> {
         }
         // What evcxr left of its cells would only be copied with every kernel.
         remove_cells(&building.join(CELLS))?;
+        before()?;
         let replaced = layout.compiled().join("seed-old");
         remove(&replaced)?;
         if layout.seed().exists() {

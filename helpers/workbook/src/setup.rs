@@ -3,6 +3,7 @@
 //! A step is done when its product is there and its stamp holds the key of what it would be made
 //! from today.
 
+use crate::added;
 use crate::child::{self, follow};
 use crate::disk::{install, remove, write_if_new};
 use crate::environment::{self, Environment};
@@ -26,8 +27,10 @@ pub const EVCXR_VERSION: &str = "0.22.0";
 /// The steps by their names, and about how many seconds each takes on two cores.
 const PACKAGES: (&str, u64) = ("Python packages with JupyterLab", 50);
 const KERNEL: (&str, u64) = ("the Rust kernel", 430);
-const DEPENDENCIES: (&str, u64) = ("the notebooks' dependencies", 300);
-const CELLS: (&str, u64) = ("the first cells", 20);
+const DEPENDENCIES: (&str, u64) = ("the notebooks' dependencies", 240);
+/// The same where only our own crates have changed.
+const RENEWAL: u64 = 20;
+pub const CELLS: (&str, u64) = ("the first cells", 20);
 
 /// How many seconds a kernel program may take to say its version: ten times what it takes on two cores
 /// that are busy.
@@ -50,10 +53,14 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     let kernel = Kernel { layout, environment: own, toolchain: &toolchain, kept };
     let programs = kernel.programs();
     let builds_kernel = !environment.conda && !kernel.is_there() && programs.is_empty();
-    let seed = Seed::to_build(layout, &toolchain, &environment)?;
+    let seed = Seed::to_build(layout, &toolchain, &environment, added::list(layout))?;
 
+    let dependencies = match &seed {
+        Some(seed) if seed.renewal => (DEPENDENCIES.0, RENEWAL),
+        _ => DEPENDENCIES,
+    };
     let at_once: Vec<_> =
-        [(!installed, PACKAGES), (builds_kernel, KERNEL), (seed.is_some(), DEPENDENCIES)]
+        [(!installed, PACKAGES), (builds_kernel, KERNEL), (seed.is_some(), dependencies)]
             .into_iter()
             .filter_map(|(is_missing, step)| is_missing.then_some(step))
             .collect();
@@ -70,13 +77,16 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
         steps.push(Box::new(|| kernel.make(programs, packages_ready)));
     }
     if let Some(seed) = &seed {
-        steps.push(Box::new(|| seed.compile(DEPENDENCIES.0, builds_kernel)));
+        steps.push(Box::new(|| {
+            let compiled = seed.compile(DEPENDENCIES.0, builds_kernel);
+            compiled.map_err(|error| added::explain(layout, error))
+        }));
     }
     child::at_once(steps)?;
     kernelspec(layout, &environment)?;
-    settings(layout, &environment)?;
+    settings(&environment)?;
     if let Some(seed) = &seed {
-        seed.run_cells(&environment, CELLS.0)?;
+        seed.run_cells(&environment, CELLS.0, || Ok(()))?;
     }
     Ok(environment)
 }
@@ -253,7 +263,7 @@ fn kernelspec(layout: &Layout, environment: &Environment) -> Result<()> {
 
 /// JupyterLab's and the kernel's settings: no question about news, no check for updates; what the
 /// processors do at the top, every two seconds, and each cell's time below it.
-fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
+fn settings(environment: &Environment) -> Result<()> {
     let overrides = serde_json::json!({
         "@jupyterlab/apputils-extension:notification": {
             "fetchNews": "false",
@@ -273,8 +283,6 @@ fn settings(layout: &Layout, environment: &Environment) -> Result<()> {
     for (name, content) in [("overrides.json", overrides), ("page_config.json", without)] {
         write_if_new(&folder.join(name), &serde_json::to_string_pretty(&content)?)?;
     }
-    // Empty: the reader's own settings for evcxr may add dependencies, and then nothing is warm.
-    fs::create_dir_all(layout.evcxr_config())?;
     Ok(())
 }
 

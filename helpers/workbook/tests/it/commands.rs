@@ -1,7 +1,7 @@
 //! Do the other commands do what they say? `reset` is tested beside its code, on a scratch clone.
 
 use crate::common::{
-    Notebook, SETUP, code, places, root, run_with, set_up, text_of, wait_for, workbook,
+    Notebook, SETUP, code, places, root, run_with, set_up, text_of, turn, wait_for, workbook,
 };
 use serde_json::json;
 use std::fs::{self, File, TryLockError};
@@ -37,6 +37,7 @@ fn collect(folder: &Path, found: &mut Vec<(PathBuf, SystemTime)>) {
 #[test]
 fn a_second_setup_does_nothing() {
     set_up();
+    let _turn = turn();
     let before = made();
     let output = workbook().arg("setup").output().unwrap();
     assert!(output.status.success(), "{}", text_of(&output));
@@ -48,6 +49,7 @@ fn a_second_setup_does_nothing() {
 #[test]
 fn the_doctor_finds_nothing_missing_and_lists_the_settings() {
     set_up();
+    let _turn = turn();
     let output = workbook().arg("doctor").output().unwrap();
     let said = text_of(&output);
     assert!(output.status.success(), "{said}");
@@ -103,7 +105,9 @@ fn a_kernel_program_is_asked_for_its_version_and_not_waited_for() {
 fn each_command_has_its_help() {
     let output = workbook().arg("--help").output().unwrap();
     let said = text_of(&output);
-    for command in ["setup", "lab", "run", "reset", "compare", "doctor", "clean"] {
+    for command in
+        ["setup", "lab", "run", "new", "add", "remove", "reset", "compare", "doctor", "clean"]
+    {
         assert!(said.contains(&format!("\n  {command}")), "{said}");
         let help = workbook().args([command, "--help"]).output().unwrap();
         assert!(help.status.success(), "{}", text_of(&help));

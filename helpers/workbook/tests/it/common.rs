@@ -89,10 +89,20 @@ pub fn turn() -> Turn {
     Turn(())
 }
 
+/// Waits until no kernel of these tests runs, and keeps others from starting.
+pub fn all_turns() -> [Turn; 2] {
+    let mut free = FREE.lock().unwrap();
+    while *free < 2 {
+        free = FREED.wait(free).unwrap();
+    }
+    *free = 0;
+    [Turn(()), Turn(())]
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         *FREE.lock().unwrap() += 1;
-        FREED.notify_one();
+        FREED.notify_all();
     }
 }
 
@@ -258,9 +268,14 @@ pub fn run(notebook: &Notebook, arguments: &[&str]) -> Ran {
 }
 
 /// The same with a command whose environment is of the test's choice.
-pub fn run_with(mut command: Command, notebook: &Notebook, arguments: &[&str]) -> Ran {
+pub fn run_with(command: Command, notebook: &Notebook, arguments: &[&str]) -> Ran {
     set_up();
     let _turn = turn();
+    run_in_turn(command, notebook, arguments)
+}
+
+/// The same for a test that has a turn.
+pub fn run_in_turn(mut command: Command, notebook: &Notebook, arguments: &[&str]) -> Ran {
     let output = command.arg("run").arg(&notebook.path).args(arguments).output().unwrap();
     Ran { code: output.status.code(), stdout: text_of(&output) }
 }

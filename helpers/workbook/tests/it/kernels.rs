@@ -1,8 +1,8 @@
 //! Do kernels live side by side, start warm, and leave nothing behind?
 
 use crate::common::{
-    Notebook, Ran, SETUP, code, root, run, run_with, send, set_up, text_of, turn, wait_for,
-    workbook,
+    Notebook, Ran, SETUP, code, root, run, run_in_turn, run_with, send, set_up, text_of, turn,
+    wait_for, workbook,
 };
 use serde_json::Value;
 use std::fs;
@@ -150,7 +150,9 @@ fn two_kernels_at_once_share_nothing() {
 /// A kernel's dependencies are the seed's own files: nothing was compiled for it.
 #[test]
 fn a_kernel_starts_with_what_the_seed_has_compiled() {
-    expect_nothing_compiled();
+    set_up();
+    let _turn = turn();
+    expect_nothing_compiled("", "");
 }
 
 /// A reader's own configuration of cargo, above the folder in which cells are compiled, by which
@@ -175,10 +177,13 @@ fn a_readers_configuration_of_cargo_compiles_nothing_anew() {
          [profile.dev.package.\"*\"]\nopt-level = 0\n",
     )
     .unwrap();
-    expect_nothing_compiled();
+    let _turn = turn();
+    expect_nothing_compiled("", "");
 }
 
-fn expect_nothing_compiled() {
+/// Runs a notebook with these lines in its first cell, and this cell, and compares what its kernel then
+/// has with the seed. The caller has a turn.
+pub fn expect_nothing_compiled(dependencies: &str, using: &str) {
     let facts = Facts::new();
     let check = r#"use std::{fs, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 fn files(folder: &Path, found: &mut Vec<(String, fs::Metadata)>) {
@@ -226,7 +231,8 @@ fn compare(seed: &str, ours: &[&str]) {
     let notebook = Notebook::new(
         "warm",
         [
-            code(SETUP),
+            code(&format!("{dependencies}{SETUP}")),
+            code(using),
             facts.cell(),
             code("let warm = (0..100u64).into_par_iter().sum::<u64>();"),
             code("tokio::task::yield_now().await;"),
@@ -234,8 +240,38 @@ fn compare(seed: &str, ours: &[&str]) {
             code(&format!("compare({:?}, &{ours:?});", seed.to_string_lossy())),
         ],
     );
-    run(&notebook, &[]).expect_success();
+    run_in_turn(workbook(), &notebook, &[]).expect_success();
     facts.expect_nothing_left();
+}
+
+/// The kernel's analysis of the code does not read what no cell can meet, unless a notebook names it.
+/// What is compiled and what a cell's own call of cargo says stays whole.
+#[test]
+fn a_kernel_reads_only_what_its_cells_can_meet() {
+    let ask = r#"fn crates(more: &[&str]) -> String {
+    let cells = std::path::PathBuf::from(std::env::var("EVCXR_TMPDIR").unwrap());
+    let project = cells.with_file_name("Cargo.toml");
+    let mut cargo = std::process::Command::new(std::env::var("CARGO").unwrap());
+    cargo.args(["metadata", "--format-version", "1", "--offline", "--manifest-path"]);
+    let answer = cargo.arg(project).args(more).output().unwrap();
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    String::from_utf8(answer.stdout).unwrap()
+}
+fn has(name: &str) -> bool {
+    crates(&[]).contains(&format!("crates.io-index#{name}@"))
+}"#;
+    let notebook = Notebook::new(
+        "read",
+        [
+            code(SETUP),
+            code(ask),
+            code("assert!(has(\"rayon\") && has(\"tokio\") && has(\"serde_derive\"));"),
+            code("assert!(!has(\"syn\") && !has(\"tracing\") && !has(\"jiff\"));"),
+            code("assert!(crates(&[\"--no-deps\"]).contains(\"versions\"));"),
+            code(":dep jiff = \"*\"\nassert!(has(\"jiff\") && has(\"jiff-core\"));"),
+        ],
+    );
+    run(&notebook, &[]).expect_success();
 }
 
 /// A name that does not exist, in the first `let` of a kernel, is told about as soon as a good one

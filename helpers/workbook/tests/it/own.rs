@@ -1,7 +1,11 @@
-//! Notebooks of a reader's own.
+//! Notebooks and crates of a reader's own.
 
-use crate::common::{chapters, read_json, root, set_up, text_of, turn, workbook};
+use crate::common::{
+    all_turns, chapters, places, read_json, root, set_up, text_of, turn, workbook,
+};
+use crate::kernels::expect_nothing_compiled;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -72,4 +76,72 @@ fn a_notebook_of_ones_own() {
     let _turn = turn();
     let output = workbook().arg("run").arg(&own.0).output().unwrap();
     assert!(output.status.success(), "{}", text_of(&output));
+}
+
+/// A crate that wants more features of crates in helpers' tree, so that helpers is compiled once more
+/// with it: for all notebooks, not in each.
+#[test]
+fn an_added_crate() {
+    /// Takes it away again, however the test ends.
+    struct Added(&'static str);
+    impl Drop for Added {
+        fn drop(&mut self) {
+            let _ = workbook().args(["remove", self.0]).output();
+        }
+    }
+    set_up();
+    let _turns = all_turns();
+    let say = |words: &[&str]| {
+        let output = workbook().args(words).output().unwrap();
+        (output.status.success(), text_of(&output))
+    };
+    let list = root().join("target/workbook/added.toml");
+    let state = || {
+        let seed = fs::metadata(&places().seed).unwrap();
+        (fs::read_to_string(&list).unwrap_or_default(), seed.ino())
+    };
+    let before = state();
+    assert!(!before.0.contains("rand"), "rand was added here already, which this test does");
+    let expect_refused = |words: &[&str], why: &str| {
+        let (done, said) = say(words);
+        assert!(!done && said.contains(why), "{words:?}: {said}");
+        assert!(state() == before, "{words:?} has changed something: {said}");
+        assert!(!places().seed.with_file_name("seed-building").exists(), "{words:?}");
+    };
+    let nowhere = format!("no-such-crate-{}", std::process::id());
+    expect_refused(&["add", &nowhere], "could not be found");
+    expect_refused(&["add", "rand@999"], "999");
+    expect_refused(&["add", "rand", "--features", "no_such"], "no_such");
+    expect_refused(&["add", "../rand"], "no name of a crate");
+    expect_refused(&["add", "helpers"], "in every notebook already");
+    expect_refused(&["remove", "rand"], "added");
+    // For another system: it cannot be compiled on this one. The first error is told.
+    #[cfg(target_os = "linux")]
+    expect_refused(&["add", "kqueue-sys@1"], "error[E");
+    // Nobody answers there.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut add = workbook();
+    add.args(["add", "rand"]).env("CARGO_HOME", elsewhere.path()).env("CARGO_NET_RETRY", "0");
+    for proxy in ["CARGO_HTTP_PROXY", "HTTPS_PROXY", "https_proxy"] {
+        add.env(proxy, "http://127.0.0.1:9");
+    }
+    let output = add.output().unwrap();
+    assert!(!output.status.success() && state() == before, "{}", text_of(&output));
+
+    let rand = Added("rand");
+    let (done, said) = say(&["add", "rand@0.10"]);
+    assert!(done, "{said}");
+    let line = said.lines().find_map(|line| line.trim().strip_prefix(":dep "));
+    let line = format!(":dep {}\n", line.unwrap_or_else(|| panic!("no line to copy: {said}")));
+    assert!(line.starts_with(":dep rand = \"0.10"), "{line}");
+    let (done, doctor) = say(&["doctor"]);
+    assert!(done && doctor.contains(line.trim()) && doctor.contains("ready ("), "{doctor}");
+    let (done, again) = say(&["add", "rand@0.10"]);
+    assert!(done && again.contains("is there already"), "{again}");
+    let using = "assert!(rand::random::<f64>() < 1.0);";
+    expect_nothing_compiled("", using);
+    expect_nothing_compiled(&line, using);
+    drop(rand);
+    let (_, doctor) = say(&["doctor"]);
+    assert!(!doctor.contains("rand ") && doctor.contains("ready ("), "{doctor}");
 }
