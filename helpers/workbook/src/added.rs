@@ -14,7 +14,7 @@ use crate::toolchain::{Toolchain, clean_environment};
 use anyhow::{Context, Error, Result, bail};
 use platform::paths::write_whole;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 #[derive(clap::Args)]
@@ -165,13 +165,27 @@ fn with(
 ) -> Result<Vec<String>> {
     let folder = layout.made().join("adding");
     remove_folder(&folder)?;
-    fs::create_dir_all(folder.join("src"))?;
-    fs::write(folder.join("src/lib.rs"), "")?;
+    let manifest = ask_cargo(&folder, toolchain, old, arguments);
+    remove_folder(&folder)?;
+    let manifest = manifest.with_context(|| format!("{} is not added", arguments.spec))?;
+    Ok(lines_of(&manifest))
+}
+
+/// The manifest that `cargo add` writes, in a package made for it.
+fn ask_cargo(
+    folder: &Path,
+    toolchain: &Toolchain,
+    old: &[String],
+    arguments: &Arguments,
+) -> Result<String> {
     let manifest = folder.join("Cargo.toml");
-    fs::write(&manifest, format!("{HEAD}{}\n", old.join("\n"))).context("the disk may be full")?;
+    fs::create_dir_all(folder.join("src"))
+        .and_then(|()| fs::write(folder.join("src/lib.rs"), ""))
+        .and_then(|()| fs::write(&manifest, format!("{HEAD}{}\n", old.join("\n"))))
+        .with_context(|| format!("{} cannot be written (is the disk full?)", folder.display()))?;
     let mut cargo = Command::new(toolchain.bin.join("cargo"));
     clean_environment(&mut cargo);
-    cargo.args(["add", "--quiet", &arguments.spec]).current_dir(&folder);
+    cargo.args(["add", "--quiet", &arguments.spec]).current_dir(folder);
     cargo.env("PATH", toolchain.path());
     if !arguments.features.is_empty() {
         cargo.args(["--features", &arguments.features.join(",")]);
@@ -179,10 +193,8 @@ fn with(
     if arguments.no_default_features {
         cargo.arg("--no-default-features");
     }
-    let said = output_of(&mut cargo).map(|_| fs::read_to_string(&manifest));
-    remove_folder(&folder)?;
-    let said = said.with_context(|| format!("{} is not added", arguments.spec))?;
-    Ok(lines_of(&said?))
+    output_of(&mut cargo)?;
+    Ok(fs::read_to_string(&manifest)?)
 }
 
 /// Whether two names are those of one crate.

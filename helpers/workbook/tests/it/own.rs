@@ -1,7 +1,8 @@
 //! Notebooks and crates of a reader's own.
 
 use crate::common::{
-    all_turns, chapters, places, read_json, root, set_up, text_of, turn, workbook,
+    Notebook, SETUP, all_turns, chapters, code, places, read_json, root, run_in_turn, set_up,
+    text_of, turn, wait_for, workbook,
 };
 use crate::kernels::expect_nothing_compiled;
 use std::fs;
@@ -128,9 +129,23 @@ fn an_added_crate() {
     let output = add.output().unwrap();
     assert!(!output.status.success() && state() == before, "{}", text_of(&output));
 
+    // A notebook that is open goes on with what it has.
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, go_on) = (folder.path().join("begun"), folder.path().join("go on"));
+    let wait = format!(
+        "std::fs::write({begun:?}, \"\").unwrap();\nwhile !std::path::Path::new({go_on:?}).exists() {{ \
+         std::thread::sleep(Duration::from_millis(50)); }}"
+    );
+    let after = "fn new(n: u64) -> u64 { n + 1 }\nassert_eq!(new(kept), 8);";
+    let open = [SETUP, "let kept = 7_u64;", &wait, after, "let m = machine().cores;"];
+    let open = Notebook::new("open", open.map(code));
+    let running = std::thread::spawn(move || run_in_turn(workbook(), &open, &[]));
+    assert!(wait_for(300, || begun.exists() || running.is_finished()));
     let rand = Added("rand");
     let (done, said) = say(&["add", "rand@0.10"]);
-    assert!(done, "{said}");
+    fs::write(&go_on, "").unwrap();
+    running.join().unwrap().expect_success();
+    assert!(done && said.contains("Kernels that run (1) go on"), "{said}");
     let line = said.lines().find_map(|line| line.trim().strip_prefix(":dep "));
     let line = format!(":dep {}\n", line.unwrap_or_else(|| panic!("no line to copy: {said}")));
     assert!(line.starts_with(":dep rand = \"0.10"), "{line}");
@@ -144,4 +159,28 @@ fn an_added_crate() {
     drop(rand);
     let (_, doctor) = say(&["doctor"]);
     assert!(!doctor.contains("rand ") && doctor.contains("ready ("), "{doctor}");
+}
+
+/// What cannot be written is told with its likely reason, and nothing half made is left. A file's size
+/// is limited here, which fails as a full disk does.
+#[test]
+fn a_full_disk() {
+    set_up();
+    let _turn = turn();
+    let program = env!("CARGO_BIN_EXE_workbook");
+    let name = format!("no-room-{}", std::process::id());
+    let folder = tempfile::tempdir().unwrap();
+    let site = folder.path().join("site");
+    for words in
+        [vec!["new", &name], vec!["add", "rand"], vec!["site", "--to", site.to_str().unwrap()]]
+    {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"", program]).args(&words);
+        let output = shell.output().unwrap();
+        let said = text_of(&output);
+        assert!(!output.status.success() && said.contains("full"), "{words:?}: {said}");
+    }
+    assert!(!root().join(format!("notebooks/{name}.ipynb")).exists());
+    assert!(!site.join("index.html").exists());
+    assert!(!root().join("target/workbook/adding").exists());
 }
