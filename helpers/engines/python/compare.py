@@ -295,18 +295,30 @@ ENGINES = [
 ]
 
 
+def installed(program):
+    if not shutil.which(program):
+        mend = f"`sudo apt install {program}`, or `conda install -c conda-forge {program}`"
+        raise RuntimeError(f"{program} is not installed: {mend}")
+
+
+def built(program, what):
+    if not os.path.exists(program):
+        raise RuntimeError(f"{what} not built: `cargo workbook setup --cluster`")
+
+
 def version(needs, request):
     """The version; an error says what is missing."""
     if needs is None:
         return sys.version.split()[0]
     if needs in ["apalis", "ballista"]:
-        if not os.path.exists(request["cluster"]):
-            raise RuntimeError("the cluster's programs are not built: `cargo workbook setup --cluster`")
+        built(request["cluster"], "the cluster's programs are")
+        if needs == "apalis":
+            installed("redis-server")
         locked = (HERE.parents[1] / "cluster" / "Cargo.lock").read_text()
         return re.search(rf'name = "{needs}"\nversion = "(.*)"', locked)[1]
     if needs == "parallel":
-        if not shutil.which("parallel") or not os.path.exists(request["resize"]):
-            raise RuntimeError("it needs `parallel`, and the cluster's programs")
+        installed("parallel")
+        built(request["resize"], "resize-files is")
         return said(["parallel", "--version"]).split("\n")[0].split()[-1]
     try:
         return importlib.metadata.version(needs)

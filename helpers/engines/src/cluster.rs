@@ -22,6 +22,7 @@ use platform::program::command;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use std::borrow::Cow;
 use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -42,8 +43,11 @@ const NO_REDIS: &str = "Not run here: redis-server is not installed. `sudo apt i
                         `conda install -c conda-forge redis-server`.";
 
 /// What a reader without the engines from Python is told.
-pub(crate) const NO_PYTHON: &str = "Not run here: this engine is not installed. `cargo workbook setup --cluster` in a \
+const NO_PYTHON: &str = "Not run here: this engine is not installed. `cargo workbook setup --cluster` in a \
                          terminal installs Celery, Dask and PySpark, once.";
+
+/// Why there is no cluster, as a reader is told.
+pub(crate) type Why = Cow<'static, str>;
 
 /// Why a cluster did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -78,8 +82,8 @@ pub(crate) fn cluster_folder() -> PathBuf {
 }
 
 /// Where the cluster itself is; or what a reader is told who has not built it.
-fn built() -> Result<PathBuf, &'static str> {
-    cluster_program("cluster").ok_or(ABSENT)
+fn built() -> Result<PathBuf, Why> {
+    cluster_program("cluster").ok_or(ABSENT.into())
 }
 
 /// Where one of the [`CLUSTER_PROGRAMS`] is, if it is built.
@@ -99,7 +103,7 @@ pub fn cluster_program(name: &str) -> Option<PathBuf> {
 /// ```
 pub struct Cluster {
     /// The program that does everything; or what a reader is told who cannot run it.
-    program: Result<PathBuf, &'static str>,
+    program: Result<PathBuf, Why>,
     /// `None` where there is one process only, or none.
     supervisor: Option<Supervisor>,
     /// `CREATE EXTERNAL TABLE` statements that go before every query.
@@ -134,7 +138,7 @@ impl Cluster {
     /// A Redis and so many apalis workers, each a process that runs one task at a time.
     pub fn of_workers(count: usize) -> Result<Cluster, ClusterError> {
         let arguments = ["--executors", "0", "--workers", &count.max(1).to_string()];
-        let beside_redis = |program| tool("redis-server").map(|_| program).ok_or(NO_REDIS);
+        let beside_redis = |program| tool("redis-server").map(|_| program).ok_or(NO_REDIS.into());
         Cluster::up(built().and_then(beside_redis), &arguments)
     }
 
@@ -162,11 +166,10 @@ impl Cluster {
         let mut arguments = vec!["--engine", engine, "--workers"];
         let count = count.max(1).to_string();
         arguments.extend(std::iter::once(&*count).chain(redis.as_deref()));
-        match Cluster::up(there.then_some(starter).ok_or(NO_PYTHON), &arguments) {
+        match Cluster::up(there.then_some(starter).ok_or(NO_PYTHON.into()), &arguments) {
             // It says itself what it lacks by now: a Redis, or a Java.
             Err(ClusterError::NotStarted(why)) if why.contains("setup --cluster") => {
-                println!("{why}");
-                Cluster::up(Err(NO_PYTHON), &[])
+                Cluster::up(Err(format!("Not run here: {why}").into()), &[])
             }
             started => started,
         }
@@ -193,7 +196,7 @@ impl Cluster {
 
     fn request(&self, request: &serde_json::Value) -> Result<Job, ClusterError> {
         let (program, place) = match (&self.program, &self.supervisor) {
-            (Err(why), _) => return Ok(Job { child: Err(why) }),
+            (Err(why), _) => return Ok(Job { child: Err(why.clone()) }),
             (Ok(program), Some(Supervisor { place, .. })) if place.driver_port.is_some() => {
                 (program, place)
             }
@@ -209,10 +212,7 @@ impl Cluster {
         Cluster { program: built(), supervisor: None, tables: Vec::new(), partitions: cores.max(1) }
     }
 
-    fn up(
-        program: Result<PathBuf, &'static str>,
-        arguments: &[&str],
-    ) -> Result<Cluster, ClusterError> {
+    fn up(program: Result<PathBuf, Why>, arguments: &[&str]) -> Result<Cluster, ClusterError> {
         let supervisor = match &program {
             Ok(program) => Some(Supervisor::start(program, arguments)?),
             Err(why) => {
@@ -287,7 +287,7 @@ impl Cluster {
     fn submit(&self, statements: &str, runs: usize) -> Result<Job, ClusterError> {
         let program = match &self.program {
             Ok(program) => program,
-            Err(why) => return Ok(Job { child: Err(why) }),
+            Err(why) => return Ok(Job { child: Err(why.clone()) }),
         };
         let mut sql = command(program);
         sql.args(["sql", "--runs", &runs.to_string()]);
@@ -380,8 +380,8 @@ impl Cluster {
     fn order(&self, words: &[&str]) -> Result<Report, ClusterError> {
         let (program, supervisor) = match (&self.program, &self.supervisor) {
             (Ok(program), Some(supervisor)) => (program, supervisor),
-            (Ok(_), None) => return Ok(Report::absent("It has one process only.")),
-            (Err(why), _) => return Ok(Report::absent(why)),
+            (Ok(_), None) => return Ok(Report::absent("It has one process only.".into())),
+            (Err(why), _) => return Ok(Report::absent(why.clone())),
         };
         let mut order = command(program);
         order.args(words).arg("--json");
@@ -426,7 +426,7 @@ impl fmt::Debug for Cluster {
 #[derive(Debug)]
 pub struct Job {
     /// The process; or why there is none.
-    child: Result<Child, &'static str>,
+    child: Result<Child, Why>,
 }
 
 impl Job {
@@ -440,9 +440,9 @@ impl Job {
         Ok(self.answer()?.unwrap_or_else(Done::absent))
     }
 
-    fn answer<T: DeserializeOwned>(mut self) -> Result<Result<T, &'static str>, ClusterError> {
+    fn answer<T: DeserializeOwned>(mut self) -> Result<Result<T, Why>, ClusterError> {
         // Nothing is left for `drop` to end.
-        match std::mem::replace(&mut self.child, Err(ABSENT)) {
+        match std::mem::replace(&mut self.child, Err(ABSENT.into())) {
             Err(why) => Ok(Err(why)),
             Ok(child) => finish(child).map(Ok),
         }
@@ -569,8 +569,12 @@ mod tests {
 
     #[test]
     fn without_the_programs_every_call_answers_and_nothing_fails() {
-        let mut cluster =
-            Cluster { program: Err(NO_REDIS), supervisor: None, tables: Vec::new(), partitions: 1 };
+        let mut cluster = Cluster {
+            program: Err(NO_REDIS.into()),
+            supervisor: None,
+            tables: Vec::new(),
+            partitions: 1,
+        };
         cluster.list("xrays", &[PathBuf::from("a.jpg")]).unwrap();
         assert!(!cluster.is_there());
         assert!(cluster.sql("SELECT 1").unwrap().rows::<(i64,)>().is_empty());
@@ -587,7 +591,7 @@ mod tests {
         ] {
             assert_eq!(said, NO_REDIS);
         }
-        cluster.program = Err(ABSENT);
+        cluster.program = Err(ABSENT.into());
         for said in [
             format!("{cluster:?}"),
             format!("{:?}", cluster.sql("SELECT 1").unwrap()),

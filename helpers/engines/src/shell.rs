@@ -87,7 +87,8 @@ fn shell_within(limit: Duration, folder: &Path, needs: &str, line: &str) -> Shel
         return not_run(match CLUSTER_PROGRAMS.contains(&name) {
             true => format!("`cargo workbook setup --cluster` in a terminal builds {name}, once."),
             false => format!(
-                "{name} is not installed. `apt install {name}` or `conda install {name}` brings it."
+                "{name} is not installed. `sudo apt install {name}`, or \
+                 `conda install -c conda-forge {name}`."
             ),
         });
     }

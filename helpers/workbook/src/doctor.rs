@@ -138,11 +138,17 @@ fn print_cluster(layout: &Layout) {
     for (name, _) in cluster::PYTHON {
         let beside = cluster::in_place_of_the_systems(name).map(environment::name_of);
         let lacks = beside.filter(|package| version_of(&engines, package).is_none());
-        let found = version_of(&engines, name).ok_or("it");
-        let found = found.and_then(|version| lacks.map_or(Ok(version), Err));
-        let mend =
-            |what| format!("not installed; `cargo workbook setup --cluster` installs {what}");
-        line(name, found.map_err(mend));
+        let mend = "`cargo workbook setup --cluster` installs";
+        line(
+            name,
+            match (version_of(&engines, name), lacks) {
+                (Some(version), None) => Ok(version),
+                (Some(version), Some(package)) => {
+                    Err(format!("{version}, but not what it needs; {mend} {package}"))
+                }
+                (None, _) => Err(format!("not installed; {mend} it")),
+            },
+        );
     }
     for tool in cluster::TOOLS {
         line(tool, cluster::tool_version(tool));

@@ -1,5 +1,6 @@
 //! What a cluster answers: a table, a report of its processes, or that it is not there.
 
+use super::Why;
 use figures::display::{escape, show};
 use measure::Timing;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ const MOST_ROWS: usize = 20;
 #[derive(Clone)]
 pub struct Answer {
     /// Or what a reader is told, where there is no cluster.
-    table: Result<Table, &'static str>,
+    table: Result<Table, Why>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -30,7 +31,7 @@ impl Answer {
         Answer { table: Ok(table) }
     }
 
-    pub(super) fn absent(why: &'static str) -> Self {
+    pub(super) fn absent(why: Why) -> Self {
         Answer { table: Err(why) }
     }
 
@@ -152,7 +153,7 @@ pub struct Report {
     members: Vec<Member>,
     /// What a reader is told where there is no cluster.
     #[serde(skip)]
-    absent: &'static str,
+    absent: Why,
 }
 
 #[derive(Clone, Deserialize)]
@@ -173,7 +174,7 @@ enum State {
 }
 
 impl Report {
-    pub(super) fn absent(why: &'static str) -> Self {
+    pub(super) fn absent(why: Why) -> Self {
         Report { members: Vec::new(), absent: why }
     }
 
@@ -194,7 +195,7 @@ impl Report {
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.members.is_empty() {
-            return f.write_str(self.absent);
+            return f.write_str(&self.absent);
         }
         let mut lines = vec![["process", "number", "state"].map(str::to_owned).to_vec()];
         for member in &self.members {
@@ -227,11 +228,11 @@ pub struct Done {
     pub digest: String,
     /// What a reader is told where the engine is not there.
     #[serde(skip)]
-    absent: &'static str,
+    absent: Why,
 }
 
 impl Done {
-    pub(super) fn absent(absent: &'static str) -> Self {
+    pub(super) fn absent(absent: Why) -> Self {
         Done { absent, ..Done::default() }
     }
 }
