@@ -6,6 +6,7 @@ use crate::environment::Environment;
 use crate::kernel;
 use crate::layout::{Layout, kept_kernels};
 use crate::locks;
+use crate::shared;
 use anyhow::{Context, Result, bail};
 use indicatif::DecimalBytes;
 use std::fs::{self, File};
@@ -13,10 +14,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What stays in `target/workbook` with the environment: its stamps, the kernel program's settings
-/// and the locks, one of which is held here.
-const OF_THE_ENVIRONMENT: [&str; 7] =
-    ["evcxr", "stamps", locks::SETUP, locks::CLUSTER, locks::COMPARE, locks::SITE, locks::OPEN];
+/// What stays in `target/workbook` with the environment: its stamps and the locks, one of which is held
+/// here.
+const OF_THE_ENVIRONMENT: [&str; 6] =
+    ["stamps", locks::SETUP, locks::CLUSTER, locks::COMPARE, locks::SITE, locks::OPEN];
 
 /// Removes what the workbook made: everything, or all but the Python environment and the kernel
 /// program. Notebooks are not touched, nor an environment that the workbook did not make.
@@ -41,6 +42,7 @@ pub fn clean(layout: &Layout, keep_environment: bool) -> Result<ExitCode> {
         true => all_but_the_environment(layout)?,
         false => everything(layout)?,
     };
+    shared::forget(layout);
     if let Some(kept) = kept_kernels().filter(|kept| kept.exists()) {
         println!(
             "– {} stays: other clones of the workbook copy the kernel program from there; remove it yourself if none is to come",

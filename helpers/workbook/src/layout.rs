@@ -1,6 +1,6 @@
-//! Where everything is; all of it inside the workbook's folder, but for two things in the user's cache
-//! folder: the kernel program, kept for all workbooks of this user, and what kernels compile, where
-//! the workbook's own path has a space in it.
+//! Where everything is; all of it inside the workbook's folder, but for three things in the user's cache
+//! folder: the kernel program, kept for all workbooks of this user, a note of where this one's seed is, and
+//! what kernels compile, where the workbook's own path has a space in it.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -66,7 +66,7 @@ impl Layout {
         caches(variable)
             .find(|folder| is_one_word(&resolved(folder)))
             .unwrap_or_else(|| PathBuf::from(format!("/var/tmp/rust-workbook-{}", user())))
-            .join(fingerprint(&self.root))
+            .join(self.fingerprint())
     }
 
     /// Makes the folder [`compiled`](Self::compiled). Outside of the workbook's folder it is for
@@ -145,6 +145,11 @@ impl Layout {
         })
     }
 
+    /// A name for this workbook among those of this user.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.root)
+    }
+
     /// What each setup step was done for; see [`crate::stamps`].
     pub fn stamps(&self) -> PathBuf {
         self.made().join("stamps")
@@ -164,7 +169,12 @@ fn caches(variable: impl Fn(&str) -> Option<OsString>) -> impl Iterator<Item = P
 
 /// Where kernel programs are kept for all workbooks of this user, each under a name of its own.
 pub fn kept_kernels() -> Option<PathBuf> {
-    caches(|name| std::env::var_os(name)).next().map(|folder| folder.join("kernel"))
+    kept("kernel")
+}
+
+/// A folder for all workbooks of this user.
+pub fn kept(name: &str) -> Option<PathBuf> {
+    caches(|name| std::env::var_os(name)).next().map(|folder| folder.join(name))
 }
 
 /// Makes a folder outside of the workbook's, for this user alone, as others may write beside it.

@@ -10,6 +10,7 @@
 //! | [`toolchain`] | which Rust compiles the cells, in which clean environment |
 //! | [`project`] | the Cargo project in which a kernel compiles its cells |
 //! | [`seed`] | such a project with all dependencies compiled, which every kernel starts from |
+//! | [`shared`] | seeds of this user's other workbooks |
 //! | [`execute`] | executes notebooks, and says how each cell went |
 //! | [`kernel`] | starts one kernel on its own copy of the seed, and tidies up after it |
 //! | [`stamps`] | what each step of the set-up was last done for |
@@ -52,6 +53,7 @@ mod reset;
 mod run;
 mod seed;
 mod setup;
+mod shared;
 mod site;
 mod stamps;
 mod toolchain;

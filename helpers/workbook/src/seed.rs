@@ -13,9 +13,10 @@ use crate::project::{
     CELLS, CONFIGURATION, PURPOSE, VERSIONS, WORKSPACE, link_copy, make_workspace, own_crates,
 };
 use crate::setup::{EVCXR_VERSION, follow_cargo};
+use crate::shared;
 use crate::stamps;
 use crate::toolchain::{Toolchain, clean_environment};
-use crate::ui::Step;
+use crate::ui::{self, Step};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -42,7 +43,9 @@ const SLIP: usize = 3;
 /// another key still works, slowly.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
-    /// Compiler, kernel program and versions of the dependencies: all else follows from these.
+    /// Compiler, kernel program, settings and versions of the dependencies.
+    shared: String,
+    /// The same in this workbook: all else follows from these.
     base: String,
     /// The sources of helpers and its crates.
     helpers: String,
@@ -70,24 +73,23 @@ pub fn key(
     environment: &Environment,
     added: Vec<String>,
 ) -> Result<Key> {
-    let mut base = DefaultHasher::new();
-    toolchain.verbose_version.hash(&mut base);
-    FIRST_CELLS.hash(&mut base);
-    WORKSPACE.hash(&mut base);
-    CONFIGURATION.hash(&mut base);
-    layout.root.hash(&mut base);
-    fs::read(layout.root.join("Cargo.lock"))?.hash(&mut base);
+    let mut shared = DefaultHasher::new();
+    toolchain.verbose_version.hash(&mut shared);
+    FIRST_CELLS.hash(&mut shared);
+    WORKSPACE.hash(&mut shared);
+    CONFIGURATION.hash(&mut shared);
+    fs::read(layout.root.join("Cargo.lock"))?.hash(&mut shared);
     // Conda's kernel program, whose version is conda's affair, by size and time: reading 40 MB at each
     // start would be a waste.
     match environment.conda {
-        true => stat(&environment.evcxr())?.hash(&mut base),
-        false => EVCXR_VERSION.hash(&mut base),
+        true => stat(&environment.evcxr())?.hash(&mut shared),
+        false => EVCXR_VERSION.hash(&mut shared),
     }
     let mut helpers = DefaultHasher::new();
     let mut sources = Vec::new();
     for folder in own_crates(layout) {
         let manifest = folder.join("Cargo.toml");
-        fs::read(&manifest)?.hash(&mut base);
+        fs::read(&manifest)?.hash(&mut shared);
         sources.push(manifest);
         for file in files_in(&folder.join("src")) {
             sources.push(file?.into_path());
@@ -99,7 +101,10 @@ pub fn key(
         // Cargo looks at times rather than at contents, so a touched file counts as changed.
         stat(&source)?.hash(&mut helpers);
     }
+    let mut base = shared.clone();
+    layout.root.hash(&mut base);
     Ok(Key {
+        shared: format!("{:016x}", shared.finish()),
         base: format!("{:016x}", base.finish()),
         helpers: format!("{:016x}", helpers.finish()),
         added,
@@ -114,14 +119,21 @@ fn stat(path: &Path) -> Result<(u64, u128)> {
     Ok((metadata.len(), changed.as_nanos()))
 }
 
-/// A seed that is to be built, or renewed when `helpers` or added crates have changed. Harmless to interrupt: the work is
-/// done in a folder beside it, which a later attempt continues.
+/// Where a seed is built.
+fn building(layout: &Layout) -> PathBuf {
+    layout.compiled().join("seed-building")
+}
+
+/// A seed that is to be built, or renewed when `helpers` or added crates have changed. Harmless to
+/// interrupt: the work is done in a folder beside it, which a later attempt continues.
 pub struct Seed<'a> {
     layout: &'a Layout,
     toolchain: &'a Toolchain,
     key: Key,
     /// Whether what is compiled already serves, but for our own crates and added ones.
     pub renewal: bool,
+    /// A seed of another workbook to begin with.
+    pub other: Option<PathBuf>,
 }
 
 impl<'a> Seed<'a> {
@@ -137,11 +149,9 @@ impl<'a> Seed<'a> {
         let there = layout.seed().exists();
         let is_right = there && stamps::is_done(layout, "seed", &key.text());
         let renewal = there && key.renews(&stamps::last(layout, "seed"));
-        Ok((!is_right).then_some(Seed { layout, toolchain, key, renewal }))
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.layout.compiled().join("seed-building")
+        let is_begun = building(layout).exists();
+        let other = if there || is_begun { None } else { shared::find(layout, &key.shared) };
+        Ok((!is_right).then_some(Seed { layout, toolchain, key, renewal, other }))
     }
 
     /// Compiles what cells depend on as the kernel program would, which need not be there: see
@@ -151,10 +161,13 @@ impl<'a> Seed<'a> {
     /// for the reason, and at a reader's first slip of the pen that would take 20 seconds. Where
     /// something that takes longer is compiled at the same time, this makes way for it.
     pub fn compile(&self, name: &str, makes_way: bool) -> Result<()> {
-        let expectation =
-            if self.renewal { "only what changed" } else { "two to six minutes, once" };
+        let expectation = match (self.renewal, &self.other) {
+            (true, _) => "only what changed",
+            (false, Some(_)) => "most of it is there, in another workbook of yours",
+            (false, None) => "two to six minutes, once",
+        };
         let step = Step::begin(name, expectation);
-        let building = self.folder();
+        let building = building(self.layout);
         self.layout.make_compiled()?;
         // A seed that was being built for something else is of no use either.
         let purpose = building.join(PURPOSE);
@@ -167,6 +180,13 @@ impl<'a> Seed<'a> {
             match self.renewal {
                 true => link_copy(&self.layout.seed(), &building)?,
                 false => {
+                    if let Some(other) = &self.other
+                        && let Err(error) = link_copy(other, &building)
+                    {
+                        // It may just be changing; without it all is compiled here.
+                        ui::say(&format!("– {} was not copied: {error:#}", other.display()));
+                        remove(&building)?;
+                    }
                     fs::create_dir_all(&building)?;
                     // The project's own versions; cargo drops what only `cargo workbook` needs.
                     fs::copy(self.layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
@@ -206,7 +226,7 @@ impl<'a> Seed<'a> {
 
     /// Removes what an attempt has left, if it is not to be taken up again.
     pub fn forget(&self) -> Result<()> {
-        remove(&self.folder())
+        remove(&building(self.layout))
     }
 
     /// Runs the first cells, in what is compiled then, and puts the seed in its place, if `before` that
@@ -218,7 +238,7 @@ impl<'a> Seed<'a> {
         before: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         let layout = self.layout;
-        let building = self.folder();
+        let building = building(self.layout);
         let step = Step::begin(name, "about 20 seconds");
         let failures = execute_cells(layout, environment, &FIRST_CELLS, Some(SLIP), &building)?;
         if let Some(failure) = failures.first() {
@@ -235,6 +255,9 @@ impl<'a> Seed<'a> {
         fs::rename(&building, layout.seed())?;
         remove(&replaced)?;
         stamps::done(layout, "seed", &self.key.text())?;
+        if let Err(error) = shared::note(layout, &self.key.shared) {
+            ui::say(&format!("– other workbooks will not find these dependencies: {error:#}"));
+        }
         step.end();
         Ok(())
     }

@@ -30,6 +30,8 @@ const KERNEL: (&str, u64) = ("the Rust kernel", 430);
 const DEPENDENCIES: (&str, u64) = ("the notebooks' dependencies", 240);
 /// The same where only our own crates have changed.
 const RENEWAL: u64 = 20;
+/// And where another workbook of this user has all others.
+const OWN_CRATES: u64 = 70;
 pub const CELLS: (&str, u64) = ("the first cells", 20);
 
 /// How many seconds a kernel program may take to say its version: ten times what it takes on two cores
@@ -57,6 +59,7 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
 
     let dependencies = match &seed {
         Some(seed) if seed.renewal => (DEPENDENCIES.0, RENEWAL),
+        Some(seed) if seed.other.is_some() => (DEPENDENCIES.0, OWN_CRATES),
         _ => DEPENDENCIES,
     };
     let at_once: Vec<_> =
