@@ -28,9 +28,11 @@ fn note_in(notes: &Path, layout: &Layout, key: &str) -> Result<()> {
         .with_context(|| format!("{} cannot be written (is the disk full?)", notes.display()))
 }
 
-/// Takes this workbook's note away. Returns whether there was one.
-pub fn forget(layout: &Layout) -> bool {
-    notes().is_some_and(|notes| fs::remove_file(notes.join(layout.fingerprint())).is_ok())
+/// Takes this workbook's note away, if there is one. One that stays leads nowhere, and is passed over.
+pub fn forget(layout: &Layout) {
+    if let Some(notes) = notes() {
+        let _ = fs::remove_file(notes.join(layout.fingerprint()));
+    }
 }
 
 /// A seed for that key of another workbook of this user.
