@@ -102,7 +102,7 @@ pub fn own_crates(layout: &Layout) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// Copies a kernel's project: hard links for what is never written in place, copies for the rest.
+/// Copies a kernel's project: hard links for what is only ever replaced as a whole, copies for the rest.
 /// Where links are not possible, everything is copied.
 pub fn link_copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("{} cannot be made", to.display()))?;
@@ -114,7 +114,7 @@ pub fn link_copy(from: &Path, to: &Path) -> Result<()> {
             link_copy(&entry.path(), &target)?;
         } else if kind.is_file() {
             let shared =
-                !written_in_place(&entry.path()) && fs::hard_link(entry.path(), &target).is_ok();
+                replaced_whole(&entry.path()) && fs::hard_link(entry.path(), &target).is_ok();
             if !shared {
                 copy_with_time(&entry.path(), &target)?;
             }
@@ -133,33 +133,14 @@ fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether cargo, rustc or the kernel may write into this file rather than replace it.
-///
-/// The project's own files and dependency lists are rewritten with each cell; what belongs to the
-/// cells' crate or to helpers' is rewritten when a reader edits either.
-fn written_in_place(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let own = [
-        // The lock of a whole build: as one file for all, kernels would wait for each other.
-        ".cargo-lock",
-        "Cargo.toml",
-        "Cargo.lock",
-        "config.toml",
-        ".rustc_info.json",
-        "lib.rs",
-        FIRST,
-        PURPOSE,
-    ];
-    own.contains(&name.as_ref())
-        || name.ends_with(".d")
-        || path.components().any(|part| {
-            let part = part.as_os_str().to_string_lossy();
-            let stem = part.strip_prefix("lib").unwrap_or(&part);
-            ["ctx"].iter().chain(&OWN_CRATES).any(|own| {
-                stem.strip_prefix(own)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
-            })
-        })
+/// Whether this is large and only ever replaced: what rustc and the linker make of a crate, and what
+/// rustc remembers of it. They write these beside the old ones, or remove the old ones first. All else,
+/// such as cargo's notes, locks and lists, may be written in place, and is small.
+fn replaced_whole(path: &Path) -> bool {
+    const MADE: [&str; 6] = ["a", "dylib", "o", "rlib", "rmeta", "so"];
+    const REMEMBERED: [&str; 2] = ["dep-graph.bin", "query-cache.bin"];
+    path.extension().and_then(|kind| kind.to_str()).is_some_and(|kind| MADE.contains(&kind))
+        || REMEMBERED.iter().any(|name| path.ends_with(name))
 }
 
 #[cfg(test)]
@@ -167,6 +148,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
     use std::process::Command;
+    use std::time::SystemTime;
 
     /// Cargo warns of a package that is not there, in each cell.
     #[test]
@@ -213,48 +195,79 @@ mod tests {
         }
     }
 
-    #[test]
-    fn own_files_are_copied_and_dependencies_linked() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("seed"), folder.path().join("kernel"));
-        let deps = from.join("target/x/debug/deps");
-        fs::create_dir_all(&deps).unwrap();
-        fs::create_dir_all(from.join("src")).unwrap();
-        fs::write(from.join("src/lib.rs"), "cell").unwrap();
-        for name in ["libhelpers.so", "libctx.so", "librayon-1.rlib", "rayon-1.d"] {
-            fs::write(deps.join(name), name).unwrap();
-        }
-        link_copy(&from, &to).unwrap();
-        let links = |path: &str| fs::metadata(from.join(path)).unwrap().nlink();
-        assert_eq!(links("target/x/debug/deps/librayon-1.rlib"), 2);
-        for own in
-            ["src/lib.rs", "target/x/debug/deps/libhelpers.so", "target/x/debug/deps/rayon-1.d"]
-        {
-            assert_eq!(links(own), 1, "{own}");
-            assert_eq!(
-                fs::metadata(from.join(own)).unwrap().modified().unwrap(),
-                fs::metadata(to.join(own)).unwrap().modified().unwrap(),
-            );
-        }
-        // What one kernel writes, no other sees.
-        fs::write(to.join("src/lib.rs"), "edited").unwrap();
-        assert_eq!(fs::read_to_string(from.join("src/lib.rs")).unwrap(), "cell");
+    /// All files of a folder, with contents, times and numbers of links.
+    fn state(folder: &Path) -> Vec<(PathBuf, Vec<u8>, SystemTime, u64)> {
+        let mut state: Vec<_> = crate::disk::files_in(folder)
+            .map(|file| {
+                let path = file.unwrap().into_path();
+                let about = fs::metadata(&path).unwrap();
+                (path.clone(), fs::read(&path).unwrap(), about.modified().unwrap(), about.nlink())
+            })
+            .collect();
+        state.sort();
+        state
     }
 
+    /// Cargo, rustc and the linker themselves work in a copy: a crate that cells use, the cells and
+    /// cargo's settings change there, and the seed stays what it was, for the next kernel.
     #[test]
-    fn what_belongs_to_the_cells_or_helpers_is_written_in_place() {
-        for own in [
-            "target/x/debug/.fingerprint/ctx-12ab/lib-ctx",
-            "target/x/debug/.fingerprint/helpers-77/invoked.timestamp",
-            "target/x/debug/deps/libhelpers.rlib",
-            "target/x/debug/.cargo-lock",
-            "Cargo.lock",
-        ] {
-            assert!(written_in_place(Path::new(own)), "{own}");
+    fn what_a_kernel_compiles_changes_its_own_copy_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sources, seed) = (folder.path().join("image"), folder.path().join("seed"));
+        let edit = |project: &Path, number: u32| {
+            let library = format!("#[inline(never)]\npub fn size() -> u32 {{ {number} }}\n");
+            fs::write(sources.join("src/lib.rs"), library).unwrap();
+            let cell = format!(
+                "#[unsafe(no_mangle)]\npub fn cell() -> u32 {{ image::size() + {number} }}"
+            );
+            fs::write(project.join("cells/src/lib.rs"), cell).unwrap();
+        };
+        let build = |project: &Path, level: &str| {
+            let mut cargo = Command::new("cargo");
+            cargo.args(["build", "--offline"]).current_dir(project);
+            crate::toolchain::clean_environment(&mut cargo);
+            let output = cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", level).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        let package = |folder: &Path, name: &str, rest: &str| {
+            fs::create_dir_all(folder.join("src")).unwrap();
+            let manifest = format!(
+                "[package]\nname = \"{name}\"\nversion = \"1.0.0\"\nedition = \"2024\"\n{rest}"
+            );
+            fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+            fs::write(folder.join("src/lib.rs"), "").unwrap();
+        };
+        package(&sources, "image", "[lib]\ncrate-type = [\"dylib\"]");
+        fs::write(sources.join("build.rs"), "fn main() {}").unwrap();
+        fs::create_dir_all(&seed).unwrap();
+        fs::write(seed.join("Cargo.toml"), WORKSPACE).unwrap();
+        for name in [CELLS, VERSIONS] {
+            let library = "[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nimage = { path = \"../../image\" }";
+            package(&seed.join(name), name, library);
         }
-        for other in ["target/x/debug/deps/libimage-1.rlib", "target/x/debug/deps/libctxt-1.rlib"] {
-            assert!(!written_in_place(Path::new(other)), "{other}");
+        edit(&seed, 1);
+        build(&seed, "2");
+
+        let kernel = folder.path().join("kernel");
+        link_copy(&seed, &kernel).unwrap();
+        let before = state(&seed);
+        let is_linked = |kind: &str| {
+            before.iter().any(|file| file.0.extension().is_some_and(|it| it == kind) && file.3 > 1)
+        };
+        assert!(is_linked(std::env::consts::DLL_EXTENSION) && is_linked("rmeta") && is_linked("o"));
+        for (number, level) in [(2, "2"), (3, "2"), (3, "1")] {
+            edit(&kernel, number);
+            build(&kernel, level);
         }
+        let after = state(&seed);
+        for (old, new) in before.iter().zip(&after) {
+            assert_eq!((&old.0, old.2), (&new.0, new.2));
+            assert!(old.1 == new.1, "{} was written to", old.0.display());
+        }
+        assert_eq!(before.len(), after.len());
+        let library = format!("target/debug/libimage{}", std::env::consts::DLL_SUFFIX);
+        let [old, new] = [&seed, &kernel].map(|project| fs::read(project.join(&library)).unwrap());
+        assert!(old != new, "nothing was compiled in the copy");
     }
 
     /// Each of the workbook's crates that helpers is compiled from counts as one of its sources.
