@@ -7,9 +7,11 @@
 //! is this program: it passes every call on to cargo, and shortens that one answer. What is compiled
 //! stays as it is.
 
+use crate::layout::Layout;
+use crate::outlines;
 use crate::project::{CELLS, VERSIONS};
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -79,6 +81,7 @@ pub fn cargo(real: &Path, arguments: &[OsString]) -> Result<ExitCode> {
     let answer = match serde_json::from_slice(&output.stdout) {
         Ok(mut metadata) if output.status.success() => {
             shorten(&mut metadata);
+            lead_to_outlines(&mut metadata, &Layout::of_this_workbook());
             serde_json::to_vec(&metadata)?
         }
         _ => output.stdout,
@@ -111,6 +114,35 @@ fn shorten(metadata: &mut Value) {
     for node in retain(&mut metadata["resolve"]["nodes"], |node| is_kept(&node["id"])) {
         let deps = retain(&mut node["deps"], |dep| is_kept(&dep["pkg"]) && is_for_the_library(dep));
         node["dependencies"] = deps.iter().map(|dep| dep["pkg"].clone()).collect();
+    }
+}
+
+/// Puts the outlines in the place of the sources that came from a registry, and so stay as they are.
+fn lead_to_outlines(metadata: &mut Value, layout: &Layout) {
+    for package in metadata["packages"].as_array_mut().into_iter().flatten() {
+        let text = |name: &str| package[name].as_str().unwrap_or_default();
+        if !text("source").starts_with("registry+") {
+            continue;
+        }
+        let manifest = PathBuf::from(text("manifest_path"));
+        let name = format!("{}-{}", text("name"), text("version"));
+        let Some(folder) = manifest.parent() else { continue };
+        match outlines::of_package(layout, &name, folder) {
+            Ok(outline) => {
+                let lead = |path: &mut Value| {
+                    let old = Path::new(path.as_str().unwrap_or_default());
+                    if let Ok(within) = old.strip_prefix(folder) {
+                        *path = json!(outline.join(within));
+                    }
+                };
+                lead(&mut package["manifest_path"]);
+                for target in package["targets"].as_array_mut().into_iter().flatten() {
+                    lead(&mut target["src_path"]);
+                }
+            }
+            // The sources serve as well, and take longer.
+            Err(error) => eprintln!("{error:#}"),
+        }
     }
 }
 
@@ -187,7 +219,6 @@ fn is_for_the_library(dep: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn what_is_unread_is_a_dependency() {
@@ -235,6 +266,33 @@ mod tests {
         }
         let members = ["ctx", VERSIONS];
         json!({ "packages": packages, "workspace_members": members, "resolve": { "nodes": nodes } })
+    }
+
+    /// Sources of this workbook may change.
+    #[test]
+    fn outlines_take_the_place_of_what_came_from_a_registry() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout { root: folder.path().join("workbook") };
+        let packages =
+            ["registry+https://github.com/rust-lang/crates.io-index", "", "git+https://x"];
+        let packages = packages.map(|source| {
+            let place = folder.path().join("rand");
+            json!({
+                "name": "rand", "version": "1.0.0", "source": source,
+                "manifest_path": place.join("Cargo.toml"),
+                "targets": [{ "src_path": place.join("src/lib.rs") }],
+            })
+        });
+        fs::create_dir_all(folder.path().join("rand/src")).unwrap();
+        fs::write(folder.path().join("rand/src/lib.rs"), "fn f() { 1 }").unwrap();
+        let mut metadata = json!({ "packages": packages });
+        lead_to_outlines(&mut metadata, &layout);
+        let read = |number: usize| {
+            let package = &metadata["packages"][number];
+            assert!(package["manifest_path"].as_str().unwrap().ends_with("/Cargo.toml"));
+            fs::read_to_string(package["targets"][0]["src_path"].as_str().unwrap()).unwrap()
+        };
+        assert_eq!([read(0), read(1), read(2)], ["fn f() {}", "fn f() { 1 }", "fn f() { 1 }"]);
     }
 
     fn read(lines: &str) -> String {

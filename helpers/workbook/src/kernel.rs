@@ -9,6 +9,7 @@ use crate::child;
 use crate::disk::remove;
 use crate::layout::Layout;
 use crate::locks;
+use crate::outlines;
 use crate::project::{CELLS, SETTINGS, link_copy};
 use crate::toolchain::{Toolchain, clean_environment};
 use anstream::adapter::strip_str;
@@ -92,9 +93,15 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env(names::PYTHON, arguments.evcxr.with_file_name("python"))
         .env(names::PROGRAM, std::env::current_exe()?)
         .env(names::SCRATCH, home.folder.join("scratch"));
-    if let Some(sources) = link_sources(&toolchain.library_sources(), &home.folder)? {
-        command.env("RUST_SRC_PATH", sources);
-    }
+    // Where the library's sources are not installed, the kernel does without.
+    match outlines::of_library(layout, &toolchain) {
+        Ok(sources) => command.envs(sources.map(|sources| ("RUST_SRC_PATH", sources))),
+        // It starts without too, and slower.
+        Err(error) => {
+            eprintln!("{error:#}");
+            &mut command
+        }
+    };
     // The servers of the chapters are on this machine, which no proxy can reach.
     command.envs(without_proxy(|name| std::env::var(name).ok()));
     // The kernel program writes a specification of its own into the folder that is named here, or
@@ -143,22 +150,6 @@ fn copy_seed(layout: &Layout, copy: &Path) -> Result<()> {
         std::thread::sleep(Duration::from_millis(250));
     }
     Ok(())
-}
-
-/// The standard library's sources with what the kernel needs of them to know a variable's type and to
-/// complete a name, in `folder`. All of them are 52 MB, half of which are the instructions of all
-/// processors and the library's own tests: without those a kernel starts in about two thirds of the
-/// time, with 200 MB less. `None` where they are not installed; the kernel then asks rustup for them.
-fn link_sources(library: &Path, folder: &Path) -> Result<Option<PathBuf>> {
-    if !library.join("core").exists() {
-        return Ok(None);
-    }
-    let chosen = folder.join("library");
-    fs::create_dir_all(&chosen)?;
-    for part in ["core", "alloc", "std", "proc_macro"] {
-        std::os::unix::fs::symlink(library.join(part), chosen.join(part))?;
-    }
-    Ok(Some(chosen))
 }
 
 /// Why a kernel ended, in one line, from what it wrote.

@@ -104,6 +104,11 @@ impl Layout {
         self.compiled().join("seed")
     }
 
+    /// What kernels read of other people's sources; another name with each change of what that is.
+    pub fn outlines(&self) -> PathBuf {
+        self.compiled().join("outlines")
+    }
+
     /// One folder for each running kernel.
     pub fn kernels(&self) -> PathBuf {
         self.compiled().join("kernels")

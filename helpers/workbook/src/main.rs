@@ -45,6 +45,7 @@ mod linking;
 mod locks;
 mod notebooks;
 mod outlet;
+mod outlines;
 mod own;
 mod place;
 mod project;

@@ -51,6 +51,11 @@ impl Toolchain {
         self.field("release: ").unwrap_or("unknown")
     }
 
+    /// The commit that this compiler was built from; `unknown` in some distributions.
+    pub fn commit(&self) -> &str {
+        self.field("commit-hash: ").unwrap_or("unknown")
+    }
+
     /// The kind of machine that it compiles for, such as `x86_64-unknown-linux-gnu`.
     pub fn host(&self) -> Option<&str> {
         self.field("host: ")
