@@ -47,7 +47,10 @@ pub fn of_library(layout: &Layout, toolchain: &Toolchain) -> Result<Option<PathB
 fn made_once(place: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     if !place.exists() {
         let aside = place.with_added_extension(format!("new-{}", std::process::id()));
-        make(&aside)?;
+        if let Err(error) = make(&aside) {
+            remove(&aside)?;
+            return Err(error);
+        }
         // Another kernel may have made it meanwhile, the same.
         if fs::rename(&aside, place).is_err() {
             remove(&aside)?;
@@ -225,5 +228,6 @@ mod tests {
         of_package(&layout, "rand-1.0.0", &package).unwrap();
         assert_eq!(fs::read_to_string(made.join("src/lib.rs")).unwrap(), "kept");
         assert!(of_package(&layout, "none-1.0.0", &folder.path().join("none")).is_err());
+        assert_eq!(fs::read_dir(layout.outlines()).unwrap().count(), 1);
     }
 }

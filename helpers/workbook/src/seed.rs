@@ -130,10 +130,16 @@ pub struct Seed<'a> {
     layout: &'a Layout,
     toolchain: &'a Toolchain,
     key: Key,
-    /// Whether what is compiled already serves, but for our own crates and added ones.
-    pub renewal: bool,
-    /// A seed of another workbook to begin with.
-    pub other: Option<PathBuf>,
+    begins_with: Beginning,
+}
+
+/// What is compiled already, and serves.
+enum Beginning {
+    Nothing,
+    /// Another workbook's seed there: all but our own crates.
+    Other(PathBuf),
+    /// The seed to be renewed: all but what has changed of our own crates and of added ones.
+    Old,
 }
 
 impl<'a> Seed<'a> {
@@ -148,10 +154,23 @@ impl<'a> Seed<'a> {
         let key = key(layout, toolchain, environment, added)?;
         let there = layout.seed().exists();
         let is_right = there && stamps::is_done(layout, "seed", &key.text());
-        let renewal = there && key.renews(&stamps::last(layout, "seed"));
-        let is_begun = building(layout).exists();
-        let other = if there || is_begun { None } else { shared::find(layout, &key.shared) };
-        Ok((!is_right).then_some(Seed { layout, toolchain, key, renewal, other }))
+        let begins_with = match there {
+            true if key.renews(&stamps::last(layout, "seed")) => Beginning::Old,
+            false if !building(layout).exists() => {
+                shared::find(layout, &key.shared).map_or(Beginning::Nothing, Beginning::Other)
+            }
+            _ => Beginning::Nothing,
+        };
+        Ok((!is_right).then_some(Seed { layout, toolchain, key, begins_with }))
+    }
+
+    /// About how many seconds [`compile`](Self::compile) takes on two cores.
+    pub fn seconds(&self) -> u64 {
+        match self.begins_with {
+            Beginning::Nothing => 240,
+            Beginning::Other(_) => 70,
+            Beginning::Old => 20,
+        }
     }
 
     /// Compiles what cells depend on as the kernel program would, which need not be there: see
@@ -161,10 +180,10 @@ impl<'a> Seed<'a> {
     /// for the reason, and at a reader's first slip of the pen that would take 20 seconds. Where
     /// something that takes longer is compiled at the same time, this makes way for it.
     pub fn compile(&self, name: &str, makes_way: bool) -> Result<()> {
-        let expectation = match (self.renewal, &self.other) {
-            (true, _) => "only what changed",
-            (false, Some(_)) => "most of it is there, in another workbook of yours",
-            (false, None) => "two to six minutes, once",
+        let expectation = match self.begins_with {
+            Beginning::Nothing => "two to six minutes, once",
+            Beginning::Other(_) => "most of it is there, in another workbook of yours",
+            Beginning::Old => "only what changed",
         };
         let step = Step::begin(name, expectation);
         let building = building(self.layout);
@@ -176,19 +195,19 @@ impl<'a> Seed<'a> {
             remove(&building)?;
         }
         if !building.exists() {
-            // A seed to renew has the versions of added crates too.
-            match self.renewal {
-                true => link_copy(&self.layout.seed(), &building)?,
-                false => {
-                    if let Some(other) = &self.other
-                        && let Err(error) = link_copy(other, &building)
-                    {
-                        // It may just be changing; without it all is compiled here.
-                        ui::say(&format!("– {} was not copied: {error:#}", other.display()));
-                        remove(&building)?;
-                    }
+            if let Beginning::Other(other) = &self.begins_with
+                && let Err(error) = link_copy(other, &building)
+            {
+                // It may just be changing; without it all is compiled here.
+                ui::say(&format!("– {} was not copied: {error:#}", other.display()));
+                remove(&building)?;
+            }
+            match self.begins_with {
+                // It has the versions of added crates too.
+                Beginning::Old => link_copy(&self.layout.seed(), &building)?,
+                // The project's own versions; cargo drops what only `cargo workbook` needs.
+                _ => {
                     fs::create_dir_all(&building)?;
-                    // The project's own versions; cargo drops what only `cargo workbook` needs.
                     fs::copy(self.layout.root.join("Cargo.lock"), building.join("Cargo.lock"))?;
                 }
             }
@@ -215,9 +234,6 @@ impl<'a> Seed<'a> {
                 .env("CARGO_BUILD_BUILD_DIR", "target")
                 .env("RUSTC", self.toolchain.bin.join("rustc"))
                 .env("RUSTFLAGS", flags(self.toolchain));
-            if makes_way {
-                cargo.args(["--jobs", "1"]);
-            }
             follow_cargo(cargo, &step, "what notebooks depend on")?;
         }
         step.end();

@@ -27,12 +27,20 @@ pub const EVCXR_VERSION: &str = "0.22.0";
 /// The steps by their names, and about how many seconds each takes on two cores.
 const PACKAGES: (&str, u64) = ("Python packages with JupyterLab", 50);
 const KERNEL: (&str, u64) = ("the Rust kernel", 430);
-const DEPENDENCIES: (&str, u64) = ("the notebooks' dependencies", 240);
-/// The same where only our own crates have changed.
-const RENEWAL: u64 = 20;
-/// And where another workbook of this user has all others.
-const OWN_CRATES: u64 = 70;
+/// How long it takes, the seed says.
+const DEPENDENCIES: &str = "the notebooks' dependencies";
 pub const CELLS: (&str, u64) = ("the first cells", 20);
+
+/// What of the kernel program only completes names and shows documentation. To optimise it would take
+/// a fifth of the time that all of the program takes to build, and neither is any slower without.
+const COLD: [&str; 6] = [
+    "ra_ap_ide",
+    "ra_ap_ide_assists",
+    "ra_ap_ide_completion",
+    "ra_ap_ide_db",
+    "ra_ap_ide_diagnostics",
+    "ra_ap_ide_ssr",
+];
 
 /// How many seconds a kernel program may take to say its version: ten times what it takes on two cores
 /// that are busy.
@@ -57,15 +65,11 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     let builds_kernel = !environment.conda && !kernel.is_there() && programs.is_empty();
     let seed = Seed::to_build(layout, &toolchain, &environment, added::list(layout))?;
 
-    let dependencies = match &seed {
-        Some(seed) if seed.renewal => (DEPENDENCIES.0, RENEWAL),
-        Some(seed) if seed.other.is_some() => (DEPENDENCIES.0, OWN_CRATES),
-        _ => DEPENDENCIES,
-    };
+    let dependencies = seed.as_ref().map(|seed| (DEPENDENCIES, seed.seconds()));
     let at_once: Vec<_> =
-        [(!installed, PACKAGES), (builds_kernel, KERNEL), (seed.is_some(), dependencies)]
+        [(!installed).then_some(PACKAGES), builds_kernel.then_some(KERNEL), dependencies]
             .into_iter()
-            .filter_map(|(is_missing, step)| is_missing.then_some(step))
+            .flatten()
             .collect();
     let then = if seed.is_some() { &[CELLS][..] } else { &[] };
     let _plan = Plan::announce(&at_once, then);
@@ -81,7 +85,7 @@ pub fn ensure(layout: &Layout) -> Result<Environment> {
     }
     if let Some(seed) = &seed {
         steps.push(Box::new(|| {
-            let compiled = seed.compile(DEPENDENCIES.0, builds_kernel);
+            let compiled = seed.compile(DEPENDENCIES, builds_kernel);
             compiled.map_err(|error| added::explain(layout, error))
         }));
     }
@@ -173,6 +177,9 @@ impl Kernel<'_> {
             .args(["--version", EVCXR_VERSION])
             .arg("--root")
             .arg(self.folder());
+        for name in COLD {
+            cargo.arg("--config").arg(format!("profile.release.package.{name}.opt-level=0"));
+        }
         build_with(cargo, self.layout, self.toolchain, &self.folder(), &step, "the kernel")?;
         if let Err(error) = self.keep() {
             ui::say(&format!("– it is not kept for other clones of the workbook: {error:#}"));
