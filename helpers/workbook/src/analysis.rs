@@ -11,6 +11,7 @@ use crate::layout::Layout;
 use crate::outlines;
 use crate::project::{CELLS, VERSIONS};
 use anyhow::{Context, Result};
+use platform::names;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -81,7 +82,11 @@ pub fn cargo(real: &Path, arguments: &[OsString]) -> Result<ExitCode> {
     let answer = match serde_json::from_slice(&output.stdout) {
         Ok(mut metadata) if output.status.success() => {
             shorten(&mut metadata);
-            lead_to_outlines(&mut metadata, &Layout::of_this_workbook());
+            if let Some(scratch) = std::env::var_os(names::SCRATCH).map(PathBuf::from)
+                && let Some(folder) = scratch.parent()
+            {
+                lead_to_outlines(&mut metadata, &Layout::of_this_workbook(), folder);
+            }
             serde_json::to_vec(&metadata)?
         }
         _ => output.stdout,
@@ -117,17 +122,20 @@ fn shorten(metadata: &mut Value) {
     }
 }
 
-/// Puts the outlines in the place of the sources that came from a registry, and so stay as they are.
-fn lead_to_outlines(metadata: &mut Value, layout: &Layout) {
+/// A source of this one never changes, and its version says which it is.
+const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// Puts outlines in the place of the sources that came from [`CRATES_IO`]. What is begun is in `scratch`.
+fn lead_to_outlines(metadata: &mut Value, layout: &Layout, scratch: &Path) {
     for package in metadata["packages"].as_array_mut().into_iter().flatten() {
         let text = |name: &str| package[name].as_str().unwrap_or_default();
-        if !text("source").starts_with("registry+") {
+        if text("source") != CRATES_IO {
             continue;
         }
         let manifest = PathBuf::from(text("manifest_path"));
         let name = format!("{}-{}", text("name"), text("version"));
         let Some(folder) = manifest.parent() else { continue };
-        match outlines::of_package(layout, &name, folder) {
+        match outlines::of_package(layout, &name, folder, scratch) {
             Ok(outline) => {
                 let lead = |path: &mut Value| {
                     let old = Path::new(path.as_str().unwrap_or_default());
@@ -270,7 +278,7 @@ mod tests {
 
     /// Sources of this workbook may change.
     #[test]
-    fn outlines_take_the_place_of_what_came_from_a_registry() {
+    fn outlines_take_the_place_of_what_came_from_crates_io() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout { root: folder.path().join("workbook") };
         let packages =
@@ -286,13 +294,16 @@ mod tests {
         fs::create_dir_all(folder.path().join("rand/src")).unwrap();
         fs::write(folder.path().join("rand/src/lib.rs"), "fn f() { 1 }").unwrap();
         let mut metadata = json!({ "packages": packages });
-        lead_to_outlines(&mut metadata, &layout);
+        lead_to_outlines(&mut metadata, &layout, &folder.path().join("kernel"));
         let read = |number: usize| {
             let package = &metadata["packages"][number];
             assert!(package["manifest_path"].as_str().unwrap().ends_with("/Cargo.toml"));
             fs::read_to_string(package["targets"][0]["src_path"].as_str().unwrap()).unwrap()
         };
-        assert_eq!([read(0), read(1), read(2)], ["fn f() {}", "fn f() { 1 }", "fn f() { 1 }"]);
+        assert_eq!(
+            [read(0), read(1), read(2)],
+            ["fn f() { loop {} }", "fn f() { 1 }", "fn f() { 1 }"]
+        );
     }
 
     fn read(lines: &str) -> String {

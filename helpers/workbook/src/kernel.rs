@@ -93,10 +93,10 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env(names::PYTHON, arguments.evcxr.with_file_name("python"))
         .env(names::PROGRAM, std::env::current_exe()?)
         .env(names::SCRATCH, home.folder.join("scratch"));
-    // Where the library's sources are not installed, the kernel does without.
-    match outlines::of_library(layout, &toolchain) {
+    // Where the library's sources are not installed, the kernel asks rustup for them.
+    match outlines::of_library(layout, &toolchain, &home.folder) {
         Ok(sources) => command.envs(sources.map(|sources| ("RUST_SRC_PATH", sources))),
-        // It starts without too, and slower.
+        // Then it reads the whole library, and takes longer to start.
         Err(error) => {
             eprintln!("{error:#}");
             &mut command

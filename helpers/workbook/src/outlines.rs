@@ -1,6 +1,6 @@
 //! Sources without what functions do: all that the kernel's analysis of the code needs of other people's
 //! crates. To know what type a call returns, and what can be called, it needs the heads of functions
-//! only. It reads every source before the first cell, and more of them at the first `let`.
+//! only. It reads every file before the first cell, and looks into more of them at the first `let`.
 //!
 //! The outline of a crate is made when a kernel first meets it, and serves all kernels from then on.
 
@@ -15,47 +15,60 @@ use std::path::{Path, PathBuf};
 
 /// The parts of the standard library that are read. All of it is 52 MB, half of which are the
 /// instructions of all processors and the library's own tests.
-const LIBRARY: [&str; 4] = ["core", "alloc", "std", "proc_macro"];
+const PARTS_OF_STD: [&str; 4] = ["core", "alloc", "std", "proc_macro"];
 
-/// What lies in the folder of a package beside its library.
-const NO_LIBRARY: [&str; 3] = ["benches", "examples", "tests"];
+/// Folders of a package that are no part of its library.
+const BESIDE_THE_LIBRARY: [&str; 3] = ["benches", "examples", "tests"];
 
-/// The outline of the package in `folder`, which is kept under that name. A name stands for one content:
-/// those of a registry have a version, which is never published twice.
-pub fn of_package(layout: &Layout, name: &str, folder: &Path) -> Result<PathBuf> {
-    made_once(&layout.outlines().join(name), |place| {
-        copy_sources(folder, place, |path| !NO_LIBRARY.iter().any(|other| path.starts_with(other)))
+/// What stands for a body. Patterns of macros take it for a block, an expression and a list of tokens.
+const ANY_BODY: &str = "{ loop {} }";
+
+/// The outline of the package in `folder`, which is kept under that name: a name stands for one content.
+/// What is begun is in `scratch`, on the same file system, and is removed by others if this is stopped.
+pub fn of_package(layout: &Layout, name: &str, folder: &Path, scratch: &Path) -> Result<PathBuf> {
+    made_once(&layout.outlines().join(name), scratch, |place| {
+        copy_sources(folder, place, |path| {
+            !BESIDE_THE_LIBRARY.iter().any(|other| path.starts_with(other))
+        })
     })
 }
 
 /// The outline of a toolchain's standard library; `None` where its sources are not installed.
-pub fn of_library(layout: &Layout, toolchain: &Toolchain) -> Result<Option<PathBuf>> {
+pub fn of_library(
+    layout: &Layout,
+    toolchain: &Toolchain,
+    scratch: &Path,
+) -> Result<Option<PathBuf>> {
     let sources = toolchain.library_sources();
     if !sources.join("core").exists() {
         return Ok(None);
     }
-    let name = format!("library {} {}", toolchain.release(), toolchain.commit());
-    let place = layout.outlines().join(name.replace(' ', "-"));
-    let made = made_once(&place, |place| {
-        copy_sources(&sources, place, |path| LIBRARY.iter().any(|part| path.starts_with(part)))
+    let name = format!("library-{}-{}", toolchain.release(), toolchain.commit());
+    let made = made_once(&layout.outlines().join(name), scratch, |place| {
+        copy_sources(&sources, place, |path| PARTS_OF_STD.iter().any(|part| path.starts_with(part)))
     })?;
     Ok(Some(made))
 }
 
-/// Fills a folder by `make` unless it is there. It is made beside its place, so that whoever comes in
+/// Fills a folder by `make` unless it is there. It is made in `scratch`, so that whoever comes in
 /// between, or after an interrupt, finds all of it or nothing.
-fn made_once(place: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+fn made_once(
+    place: &Path,
+    scratch: &Path,
+    make: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
     if !place.exists() {
-        let aside = place.with_added_extension(format!("new-{}", std::process::id()));
-        if let Err(error) = make(&aside) {
-            remove(&aside)?;
-            return Err(error);
-        }
+        let name = place.file_name().context("an outline has a name")?;
+        let begun = scratch.join("outline").join(name);
+        remove(&begun)?;
+        make(&begun)?;
+        fs::create_dir_all(place.parent().context("it lies in a folder")?)?;
         // Another kernel may have made it meanwhile, the same.
-        if fs::rename(&aside, place).is_err() {
-            remove(&aside)?;
+        if let Err(error) = fs::rename(&begun, place)
+            && !place.exists()
+        {
+            return Err(error).with_context(|| format!("{} cannot be made", place.display()));
         }
-        anyhow::ensure!(place.exists(), "{} cannot be made", place.display());
     }
     Ok(place.to_owned())
 }
@@ -72,16 +85,17 @@ fn copy_sources(from: &Path, to: &Path, wanted: impl Fn(&Path) -> bool) -> Resul
         }
         let copy = to.join(within);
         fs::create_dir_all(copy.parent().context("a file lies in a folder")?)?;
-        let text = fs::read_to_string(file.path())
+        let source = fs::read(file.path())
             .with_context(|| format!("{} cannot be read", file.path().display()))?;
-        fs::write(&copy, outline(&text))
+        let source = String::from_utf8(source).map(|text| outline(&text).into_bytes());
+        fs::write(&copy, source.unwrap_or_else(|other| other.into_bytes()))
             .with_context(|| format!("{} cannot be written (is the disk full?)", copy.display()))?;
     }
     Ok(())
 }
 
-/// The source with `{}` for the bodies of its functions, in macros too. Bodies of `const fn` stay, as
-/// lengths of arrays are computed with them. A text that is no Rust is left as it is.
+/// The source with [`ANY_BODY`] for the bodies of its functions, in macros too. Bodies of `const fn` stay,
+/// as lengths of arrays are computed with them. A text that is no Rust is left as it is.
 fn outline(source: &str) -> String {
     let mut bodies = Vec::new();
     if let Ok(stream) = source.parse::<TokenStream>() {
@@ -92,7 +106,7 @@ fn outline(source: &str) -> String {
     let (mut text, mut end) = (String::with_capacity(source.len()), 0);
     for body in bodies {
         text += &source[end..body.start];
-        text += "{}";
+        text += ANY_BODY;
         end = body.end;
     }
     text + &source[end..]
@@ -106,6 +120,18 @@ fn find_bodies(stream: TokenStream, found: &mut Vec<Range<usize>>) {
         let at = next;
         next += 1;
         match &trees[at] {
+            TokenTree::Group(group) if defines_macro(&trees[..at]) => {
+                // What a macro is called with stands on the left sides.
+                let sides: Vec<TokenTree> = group.stream().into_iter().collect();
+                for sides in sides.windows(3) {
+                    if let [equals, greater, TokenTree::Group(right)] = sides
+                        && is_one_of(equals, "=")
+                        && is_one_of(greater, ">")
+                    {
+                        find_bodies(right.stream(), found);
+                    }
+                }
+            }
             TokenTree::Group(group) => find_bodies(group.stream(), found),
             tree if is_word(tree, "fn") && !is_const(&trees[..at]) => {
                 if let Some((after, body)) = body_of(&trees, next) {
@@ -122,8 +148,14 @@ fn is_word(tree: &TokenTree, word: &str) -> bool {
     matches!(tree, TokenTree::Ident(found) if found == word)
 }
 
-fn is_sign(tree: &TokenTree, signs: &str) -> bool {
+fn is_one_of(tree: &TokenTree, signs: &str) -> bool {
     matches!(tree, TokenTree::Punct(found) if signs.contains(found.as_char()))
+}
+
+/// Whether this is what stands before the rules of `macro_rules! name { … }`.
+fn defines_macro(before: &[TokenTree]) -> bool {
+    matches!(before, [.., first, sign, TokenTree::Ident(_)]
+        if is_word(first, "macro_rules") && is_one_of(sign, "!"))
 }
 
 /// Whether `const` is among the words before `fn`.
@@ -136,28 +168,38 @@ fn is_const(before: &[TokenTree]) -> bool {
     words.into_iter().any(|word| is_word(word, "const"))
 }
 
-/// The body of the function whose name stands at `name`, and what comes after it. `None` if it has no
-/// body, if this is the type of a function, or if a macro puts the body there.
+/// The body of the function whose name stands at `name`, and the place after it. `None` if it has no
+/// body, if this is no function but a type, or where it cannot be told, as a macro puts something there.
 fn body_of(trees: &[TokenTree], name: usize) -> Option<(usize, &Group)> {
-    let is_name = matches!(trees.get(name), Some(TokenTree::Ident(_)));
-    for at in name + usize::from(is_name)..trees.len() {
+    let TokenTree::Ident(_) = trees.get(name)? else { return None };
+    match trees.get(name + 1)? {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => {}
+        sign if is_one_of(sign, "<") => {}
+        _ => return None,
+    }
+    for at in name + 2..trees.len() {
         let (tree, before, after) = (&trees[at], &trees[at - 1], trees.get(at + 1));
         match tree {
-            // In `Array<{ N + 1 }>` it is a number.
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
+                // In `Array<{ N + 1 }>` it is a number, and in `tuple! { A, B }` a macro's.
                 let is_argument =
-                    is_sign(before, "<,") && after.is_some_and(|after| is_sign(after, ">,"));
-                if !is_argument {
-                    return is_name.then_some((at + 1, group));
+                    is_one_of(before, "<,=") && after.is_some_and(|after| is_one_of(after, ">,"));
+                let is_macros =
+                    is_one_of(before, "!") && matches!(trees[at - 2], TokenTree::Ident(_));
+                if !is_argument && !is_macros {
+                    return Some((at + 1, group));
                 }
             }
-            _ if is_sign(tree, ";") || is_word(tree, "fn") => return None,
-            // A `$body` follows the arguments or a type; a `$type` follows a sign.
-            _ if is_sign(tree, "$") && !matches!(before, TokenTree::Punct(_)) => return None,
+            _ if is_one_of(tree, ";") || is_word(tree, "fn") => return None,
+            // A `$type` follows one of these signs or an arrow; all else may be a `$body`.
+            _ if is_one_of(tree, "$") => {
+                let is_arrow = is_one_of(before, ">") && is_one_of(&trees[at - 2], "-");
+                let is_crate = after.is_some_and(|after| is_word(after, "crate"));
+                if !is_arrow && !is_crate && !is_one_of(before, "&':+<") {
+                    return None;
+                }
+            }
             _ => {}
-        }
-        if !is_name {
-            return None;
         }
     }
     None
@@ -169,26 +211,22 @@ mod tests {
 
     #[test]
     fn bodies_go_and_heads_stay() {
-        for (source, expected) in [
-            ("fn f(x: u8) -> u8 { x + 1 }\nfn g();", "fn f(x: u8) -> u8 {}\nfn g();"),
-            (
-                "/// Says: {}\nimpl A { pub async fn f<T>(&self) where T: B { loop {} } const N: u8 = { 1 }; }",
-                "/// Says: {}\nimpl A { pub async fn f<T>(&self) where T: B {} const N: u8 = { 1 }; }",
-            ),
-            (
-                "mod m { trait T { fn f() -> impl Fn(u8) -> u8 { |x| x } } }",
-                "mod m { trait T { fn f() -> impl Fn(u8) -> u8 {} } }",
-            ),
-            ("cfg_rt! { fn f() { 1 } } fn é() { \"ü\" }", "cfg_rt! { fn f() {} } fn é() {}"),
-            // A nested function goes with the outer one, and what follows is found.
-            ("fn f() { fn g() { 1 } } fn h() { 2 }", "fn f() {} fn h() {}"),
-            (
-                "macro_rules! m { ($T:ty) => { fn f(self) -> $T { 0 } } }",
-                "macro_rules! m { ($T:ty) => { fn f(self) -> $T {} } }",
-            ),
+        for source in [
+            "fn f(x: u8) -> u8 {…}\nfn g();",
+            "/// Says: {}\nimpl A { pub async fn f<T>(&self) where T: B {…} const N: u8 = { 1 }; }",
+            "mod m { trait T { fn f() -> impl Fn(u8) -> u8 {…} } }",
+            "cfg_rt! { fn f() {…} } fn é() {…} const A: &str = \"ü\"; fn g() {…}",
+            "macro_rules! m { ($T:ty) => { fn f(self) -> $T {…} fn g(x: A) -> $crate::B {…} } }",
+            "fn f() -> A<{ N }, 2> {…} fn g() -> impl B<N = { 3 }> {…} fn h() -> ! {…}",
+            "fn f() -> tuple! { u8, u8 } {…} fn g() -> fn(u8) -> u8 { h }",
+            // A pattern stays, and what it is called with can be matched still.
+            "macro_rules! m { (fn f($a:ident) { $b:expr }) => { fn f($a: u8) {…} } } m! { fn f(x) {…} }",
         ] {
-            assert_eq!(outline(source), expected);
-            assert_eq!(outline(expected), expected);
+            let expected = source.replace("{…}", ANY_BODY);
+            // With another function in it, which goes too.
+            let given = source.replace("{…}", "{ fn g() { \"ü\" } }");
+            assert_eq!(outline(&given), expected);
+            assert_eq!(outline(&expected), expected);
         }
     }
 
@@ -201,13 +239,15 @@ mod tests {
             "trait T { fn f(&self) -> [u8; { 2 }]; type A; }",
             "macro_rules! m { ($b:block) => { fn f() $b impl A { const N: u8 = 1; } } }",
             "macro_rules! m { ($T:ty, $b:block) => { fn f() -> $T $b mod a { struct B; } } }",
+            "macro_rules! m { ($b:block) => { fn f() -> Option<u8> $b mod a { struct B; } } }",
+            "macro_rules! m { (fn f() { $b:expr }) => { A { b: $b } } }",
+            "bind! { fn key { name = a } fn value = { b } }",
             "static F: fn() = { const N: u8 = 1; f };",
             "fn f() -> A<{ N }>; struct B { c: u8 }",
             "this is } no Rust",
         ] {
             assert_eq!(outline(source), source);
         }
-        assert_eq!(outline("fn f() -> A<{ N }, 2> { g() }"), "fn f() -> A<{ N }, 2> {}");
     }
 
     #[test]
@@ -220,14 +260,18 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "fn f() { 1 }").unwrap();
         }
-        let made = of_package(&layout, "rand-1.0.0", &package).unwrap();
-        assert_eq!(fs::read_to_string(made.join("src/a/mod.rs")).unwrap(), "fn f() {}");
+        fs::write(package.join("src/latin.rs"), b"// \xe9").unwrap();
+        let scratch = folder.path().join("kernel");
+        let of = |name: &str, package: &Path| of_package(&layout, name, package, &scratch);
+        let made = of("rand-1.0.0", &package).unwrap();
+        assert_eq!(fs::read_to_string(made.join("src/a/mod.rs")).unwrap(), "fn f() { loop {} }");
+        assert_eq!(fs::read(made.join("src/latin.rs")).unwrap(), b"// \xe9");
         assert!(!made.join("tests").exists());
         assert_eq!(fs::read_dir(layout.outlines()).unwrap().count(), 1);
         fs::write(made.join("src/lib.rs"), "kept").unwrap();
-        of_package(&layout, "rand-1.0.0", &package).unwrap();
+        of("rand-1.0.0", &package).unwrap();
         assert_eq!(fs::read_to_string(made.join("src/lib.rs")).unwrap(), "kept");
-        assert!(of_package(&layout, "none-1.0.0", &folder.path().join("none")).is_err());
+        assert!(of("none-1.0.0", &folder.path().join("none")).is_err());
         assert_eq!(fs::read_dir(layout.outlines()).unwrap().count(), 1);
     }
 }

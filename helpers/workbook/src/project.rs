@@ -134,13 +134,28 @@ fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Whether this is large and only ever replaced: what rustc and the linker make of a crate, and what
-/// rustc remembers of it. They write these beside the old ones, or remove the old ones first. All else,
-/// such as cargo's notes, locks and lists, may be written in place, and is small.
+/// rustc remembers of it. They write these beside the old ones, or remove the old ones first; before
+/// a linker that does neither, cargo has removed them. All else, such as cargo's notes, locks and lists,
+/// and what build scripts make, may be written in place.
 fn replaced_whole(path: &Path) -> bool {
-    const MADE: [&str; 6] = ["a", "dylib", "o", "rlib", "rmeta", "so"];
-    const REMEMBERED: [&str; 2] = ["dep-graph.bin", "query-cache.bin"];
-    path.extension().and_then(|kind| kind.to_str()).is_some_and(|kind| MADE.contains(&kind))
-        || REMEMBERED.iter().any(|name| path.ends_with(name))
+    let level = |number| {
+        let place = path.ancestors().nth(number).and_then(Path::file_name);
+        place.and_then(|name| name.to_str()).unwrap_or_default()
+    };
+    let is = |kinds: &[&str]| {
+        path.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known))
+    };
+    match (level(1), level(2), level(3)) {
+        ("deps" | "debug", ..) => is(&["dylib", "rlib", "rmeta", "so"]),
+        // A folder for each crate, and in it one for each session.
+        (_, _, "incremental") => {
+            is(&["o", "rmeta"]) || ["dep-graph.bin", "query-cache.bin"].contains(&level(0))
+        }
+        (_, "build", _) => {
+            path.extension().is_none() && level(0).replace('-', "_").starts_with("build_script_")
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -195,13 +210,13 @@ mod tests {
         }
     }
 
-    /// All files of a folder, with contents, times and numbers of links.
-    fn state(folder: &Path) -> Vec<(PathBuf, Vec<u8>, SystemTime, u64)> {
+    /// All files of a folder, with contents and times.
+    fn state(folder: &Path) -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
         let mut state: Vec<_> = crate::disk::files_in(folder)
             .map(|file| {
                 let path = file.unwrap().into_path();
                 let about = fs::metadata(&path).unwrap();
-                (path.clone(), fs::read(&path).unwrap(), about.modified().unwrap(), about.nlink())
+                (path.clone(), fs::read(&path).unwrap(), about.modified().unwrap())
             })
             .collect();
         state.sort();
@@ -238,7 +253,14 @@ mod tests {
             fs::write(folder.join("src/lib.rs"), "").unwrap();
         };
         package(&sources, "image", "[lib]\ncrate-type = [\"dylib\"]");
-        fs::write(sources.join("build.rs"), "fn main() {}").unwrap();
+        let build_script = |number: u32| {
+            // As C's compiler may, which build scripts call.
+            let script = format!(
+                "fn main() {{ let out = std::env::var(\"OUT_DIR\").unwrap(); std::fs::write(out + \"/made.o\", \"{number}\").unwrap(); }}"
+            );
+            fs::write(sources.join("build.rs"), script).unwrap();
+        };
+        build_script(1);
         fs::create_dir_all(&seed).unwrap();
         fs::write(seed.join("Cargo.toml"), WORKSPACE).unwrap();
         for name in [CELLS, VERSIONS] {
@@ -251,12 +273,19 @@ mod tests {
         let kernel = folder.path().join("kernel");
         link_copy(&seed, &kernel).unwrap();
         let before = state(&seed);
-        let is_linked = |kind: &str| {
-            before.iter().any(|file| file.0.extension().is_some_and(|it| it == kind) && file.3 > 1)
-        };
-        assert!(is_linked(std::env::consts::DLL_EXTENSION) && is_linked("rmeta") && is_linked("o"));
+        for end in
+            [std::env::consts::DLL_SUFFIX, ".rmeta", ".o", "query-cache.bin", "build-script-build"]
+        {
+            let is_linked = |file: &PathBuf| {
+                let copy = kernel.join(file.strip_prefix(&seed).unwrap());
+                let [old, new] = [file, &copy].map(|file| fs::metadata(file).unwrap().ino());
+                file.to_string_lossy().ends_with(end) && old == new
+            };
+            assert!(before.iter().any(|file| is_linked(&file.0)), "{end}");
+        }
         for (number, level) in [(2, "2"), (3, "2"), (3, "1")] {
             edit(&kernel, number);
+            build_script(number);
             build(&kernel, level);
         }
         let after = state(&seed);

@@ -2,8 +2,8 @@
 //!
 //! The kernel program compiles each cell as the crate `ctx` in a Cargo project of its own, and on
 //! its own it would compile every dependency again for each notebook. The seed is such a project
-//! in which a first notebook has already run. A kernel gets a copy that costs almost nothing:
-//! files that nobody writes to are hard links.
+//! in which a first notebook has already run. A kernel gets a copy in a moment: what compilers
+//! only ever replace are hard links.
 
 use crate::disk::{files_in, remove};
 use crate::environment::Environment;
@@ -193,6 +193,10 @@ impl<'a> Seed<'a> {
         let meant = [std::slice::from_ref(&self.key.base), &self.key.added].concat().join("\n");
         if fs::read_to_string(&purpose).is_ok_and(|other| other != meant) {
             remove(&building)?;
+        }
+        if !matches!(self.begins_with, Beginning::Old) {
+            // Those of other versions would only stay; what is missing, the next kernel makes.
+            remove(&self.layout.outlines())?;
         }
         if !building.exists() {
             if let Beginning::Other(other) = &self.begins_with
