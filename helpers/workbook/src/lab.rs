@@ -182,7 +182,7 @@ fn wait_for_address(
 }
 
 /// The URL and token of the server that wrote `file` after `since`, if it answers. A killed server
-/// leaves its file behind, and a living one writes it a moment before it listens.
+/// leaves its file behind, and a living one writes it a moment before it answers.
 fn listening(file: &Path, since: SystemTime) -> Option<(String, String)> {
     if fs::metadata(file).ok()?.modified().ok()? < since {
         return None;
@@ -190,8 +190,22 @@ fn listening(file: &Path, since: SystemTime) -> Option<(String, String)> {
     let info: Value = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
     let text = |field: &str| info[field].as_str().map(str::to_owned);
     let port = u16::try_from(info["port"].as_u64()?).ok()?;
-    TcpStream::connect((text("hostname")?, port)).ok()?;
-    Some((text("url")?, text("token")?))
+    let (url, host) = (text("url")?, text("hostname")?);
+    (url.starts_with("https:") || answers(&host, port)).then_some((url, text("token")?))
+}
+
+/// Whether a server answers there. That it takes a connection says little: while it starts, JupyterLab
+/// listens for a moment, only to see whether the port is free.
+fn answers(host: &str, port: u16) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect((host, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET /api HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n")?;
+        let mut begins = [0; 5];
+        stream.read_exact(&mut begins)?;
+        Ok(&begins == b"HTTP/")
+    };
+    ask().unwrap_or(false)
 }
 
 /// Whether a browser can open here: on Linux that takes a display (or WSL's bridge to Windows).
@@ -207,6 +221,7 @@ fn has_browser() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
 
     #[test]
@@ -246,11 +261,22 @@ mod tests {
             "url": "http://x/", "token": "t", "hostname": "127.0.0.1", "port": port,
         });
         fs::write(&file, info.to_string()).unwrap();
+        let serve = std::thread::spawn(move || {
+            // As JupyterLab does that only looks whether the port is free.
+            drop(listener.accept().unwrap());
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let asked: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            asked.concat()
+        });
+        assert_eq!(listening(&file, before), None);
         let found = Some(("http://x/".to_owned(), "t".to_owned()));
         assert_eq!(listening(&file, before), found);
         // Left by an older server whose process number has come round again.
         assert_eq!(listening(&file, SystemTime::now() + 60 * second), None);
-        drop(listener);
+        assert!(serve.join().unwrap().starts_with("GET /api HTTP/"));
+        // The listener is gone with its thread.
         assert_eq!(listening(&file, before), None);
     }
 }
