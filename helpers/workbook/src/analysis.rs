@@ -281,8 +281,7 @@ mod tests {
     fn outlines_take_the_place_of_what_came_from_crates_io() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout { root: folder.path().join("workbook") };
-        let packages =
-            ["registry+https://github.com/rust-lang/crates.io-index", "", "git+https://x"];
+        let packages = [CRATES_IO, "", "git+https://x", "registry+https://x"];
         let packages = packages.map(|source| {
             let place = folder.path().join("rand");
             json!({
@@ -301,8 +300,8 @@ mod tests {
             fs::read_to_string(package["targets"][0]["src_path"].as_str().unwrap()).unwrap()
         };
         assert_eq!(
-            [read(0), read(1), read(2)],
-            ["fn f() { loop {} }", "fn f() { 1 }", "fn f() { 1 }"]
+            [read(0), read(1), read(2), read(3)],
+            ["fn f() { loop {} }", "fn f() { 1 }", "fn f() { 1 }", "fn f() { 1 }"]
         );
     }
 

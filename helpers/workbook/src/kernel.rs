@@ -93,15 +93,15 @@ pub fn serve(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         .env(names::PYTHON, arguments.evcxr.with_file_name("python"))
         .env(names::PROGRAM, std::env::current_exe()?)
         .env(names::SCRATCH, home.folder.join("scratch"));
-    // Where the library's sources are not installed, the kernel asks rustup for them.
     match outlines::of_library(layout, &toolchain, &home.folder) {
-        Ok(sources) => command.envs(sources.map(|sources| ("RUST_SRC_PATH", sources))),
-        // Then it reads the whole library, and takes longer to start.
-        Err(error) => {
-            eprintln!("{error:#}");
-            &mut command
+        Ok(Some(sources)) => {
+            command.env("RUST_SRC_PATH", sources);
         }
-    };
+        // They are not installed: the kernel asks rustup for them.
+        Ok(None) => {}
+        // Then it reads the whole library, and takes longer to start.
+        Err(error) => eprintln!("{error:#}"),
+    }
     // The servers of the chapters are on this machine, which no proxy can reach.
     command.envs(without_proxy(|name| std::env::var(name).ok()));
     // The kernel program writes a specification of its own into the folder that is named here, or
