@@ -43,14 +43,16 @@ myst_disable_syntax = ["myst_role", "myst_target", "myst_line_comment", "myst_bl
 myst_heading_anchors = 4
 
 
-
 def index(readme):
-    """What the README says to a reader, the chapters first, and the contents after its table."""
+    """The README as far as its table of chapters, the table's section first, and the contents after it."""
     sections = re.split(r"(?m)^(?=## )", readme)
-    named = {section.partition("\n")[0]: section for section in sections}
-    chapters = re.findall(r"(?m)^\| (\d\w+) \| \[(.+?)\]\(notebooks/(.+?)\.ipynb\)", readme)
-    contents = "".join(f"{number} {title} <notebooks/{name}>\n" for number, title, name in chapters)
-    text = sections[0] + named["## The chapters"] + named["## Two commands"]
+    table = re.compile(r"(?m)^\| (\d\w+) \| \[(.+?)\]\(notebooks/(.+?)\.ipynb\)")
+    # By where it stands and not by its name, which the README may change.
+    at = next((at for at, section in enumerate(sections) if table.search(section)), None)
+    if not at:
+        raise ValueError("the README has no section with a table of the chapters")
+    contents = "".join(f"{number} {title} <notebooks/{name}>\n" for number, title, name in table.findall(sections[at]))
+    text = sections[0] + sections[at] + "".join(sections[1:at])
     # What is not on the site is read in the repository, or is just a name.
     text = re.sub(
         r"\[([^]]+)\]\((?!https?:|notebooks/)(#?)([^)]+)\)",
