@@ -104,7 +104,7 @@ impl Layout {
         self.compiled().join("seed")
     }
 
-    /// What kernels read of other people's sources; another name with each change of what that is.
+    /// What kernels read of other people's sources.
     pub fn outlines(&self) -> PathBuf {
         self.compiled().join("outlines")
     }
@@ -152,7 +152,7 @@ impl Layout {
 
     /// A name for this workbook among those of this user.
     pub fn fingerprint(&self) -> String {
-        fingerprint(&self.root)
+        fingerprint(self.root.as_os_str().as_encoded_bytes())
     }
 
     /// What each setup step was done for; see [`crate::stamps`].
@@ -238,10 +238,9 @@ pub fn user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// A name for a path that stays the same from one Rust to the next, unlike those of std's hashes:
-/// the Fowler-Noll-Vo hash FNV-1a with 64 bits.
-fn fingerprint(path: &Path) -> String {
-    let bytes = path.as_os_str().as_encoded_bytes();
+/// A name for a path or a text that stays the same from one Rust to the next, unlike those of std's
+/// hashes: the Fowler-Noll-Vo hash FNV-1a with 64 bits.
+pub fn fingerprint(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -289,8 +288,8 @@ mod tests {
     fn each_workbook_has_a_folder_of_its_own() {
         let home = [("HOME", "/home/ann")];
         assert_ne!(compiled("/a b", &home), compiled("/a  b", &home));
-        assert_eq!(fingerprint(Path::new("")), "cbf29ce484222325");
-        assert_eq!(fingerprint(Path::new("foobar")), "85944171f73967e8");
+        assert_eq!(fingerprint(b""), "cbf29ce484222325");
+        assert_eq!(fingerprint(b"foobar"), "85944171f73967e8");
     }
 
     #[test]

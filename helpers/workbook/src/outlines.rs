@@ -5,7 +5,7 @@
 //! The outline of a crate is made when a kernel first meets it, and serves all kernels from then on.
 
 use crate::disk::{files_in, remove};
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
 use crate::toolchain::Toolchain;
 use anyhow::{Context, Result};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
@@ -26,7 +26,7 @@ const ANY_BODY: &str = "{ loop {} }";
 /// The outline of the package in `folder`, which is kept under that name: a name stands for one content.
 /// What is begun is in `scratch`, on the same file system, and is removed by others if this is stopped.
 pub fn of_package(layout: &Layout, name: &str, folder: &Path, scratch: &Path) -> Result<PathBuf> {
-    made_once(&layout.outlines().join(name), scratch, |place| {
+    made_once(&kept_in(layout)?.join(name), scratch, |place| {
         copy_sources(folder, place, |path| {
             !BESIDE_THE_LIBRARY.iter().any(|other| path.starts_with(other))
         })
@@ -44,10 +44,27 @@ pub fn of_library(
         return Ok(None);
     }
     let name = format!("library-{}-{}", toolchain.release(), toolchain.commit());
-    let made = made_once(&layout.outlines().join(name), scratch, |place| {
+    let made = made_once(&kept_in(layout)?.join(name), scratch, |place| {
         copy_sources(&sources, place, |path| PARTS_OF_STD.iter().any(|part| path.starts_with(part)))
     })?;
     Ok(Some(made))
+}
+
+/// The folder of the outlines as this program makes them; those of others are removed. A change of this
+/// file gives it another name, since it may change what an outline is.
+fn kept_in(layout: &Layout) -> Result<PathBuf> {
+    let all = layout.outlines();
+    let ours = all.join(layout::fingerprint(include_bytes!("outlines.rs")));
+    if !ours.exists() {
+        for other in fs::read_dir(&all).into_iter().flatten() {
+            let other = other?.path();
+            // Another kernel may have made it meanwhile.
+            if other != ours {
+                remove(&other)?;
+            }
+        }
+    }
+    Ok(ours)
 }
 
 /// Fills a folder by `make` unless it is there. It is made in `scratch`, so that whoever comes in
@@ -267,11 +284,28 @@ mod tests {
         assert_eq!(fs::read_to_string(made.join("src/a/mod.rs")).unwrap(), "fn f() { loop {} }");
         assert_eq!(fs::read(made.join("src/latin.rs")).unwrap(), b"// \xe9");
         assert!(!made.join("tests").exists());
-        assert_eq!(fs::read_dir(layout.outlines()).unwrap().count(), 1);
+        let kept = || fs::read_dir(made.parent().unwrap()).unwrap().count();
+        assert_eq!(kept(), 1);
         fs::write(made.join("src/lib.rs"), "kept").unwrap();
         of("rand-1.0.0", &package).unwrap();
         assert_eq!(fs::read_to_string(made.join("src/lib.rs")).unwrap(), "kept");
         assert!(of("none-1.0.0", &folder.path().join("none")).is_err());
+        assert_eq!(kept(), 1);
+    }
+
+    #[test]
+    fn outlines_that_another_program_made_are_removed_when_the_first_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout { root: folder.path().join("workbook") };
+        let other = layout.outlines().join("of another program/rand-1.0.0");
+        fs::create_dir_all(&other).unwrap();
+        let package = folder.path().join("rand");
+        fs::create_dir_all(&package).unwrap();
+        let of = |name| of_package(&layout, name, &package, &folder.path().join("kernel")).unwrap();
+        let made = of("rand-1.0.0");
+        assert!(made.exists() && made != other && !other.exists());
+        of("ring-1.0.0");
+        assert!(made.exists());
         assert_eq!(fs::read_dir(layout.outlines()).unwrap().count(), 1);
     }
 }

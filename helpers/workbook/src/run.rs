@@ -47,9 +47,7 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         });
         let report = execute(&environment, request, None)?;
         print_report(&report);
-        for (cell, cause) in report.failures() {
-            failed.push(format!("{name}, cell {}: {cause}", cell.number));
-        }
+        failed.extend(told(&name, &report));
         left_out.extend(report.left_out(&name));
         if !report.complete() && report.failures().next().is_none() {
             failed.push(format!("{name}: the run ended before all cells were done"));
@@ -80,6 +78,22 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
         println!("✗ {line}");
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// The first failures of a notebook, a line each. A cell that does not compile takes many others with
+/// it, and what they say buries the cause.
+fn told(name: &str, report: &Report) -> Vec<String> {
+    const MOST: usize = 5;
+    let lines =
+        report.failures().map(|(cell, cause)| format!("{name}, cell {}: {cause}", cell.number));
+    let mut lines: Vec<String> = lines.collect();
+    if lines.len() > MOST + 1 {
+        let more = lines.split_off(MOST).len();
+        lines.push(format!(
+            "{name}: {more} more cells, see above; what failed first may be the cause of all"
+        ));
+    }
+    lines
 }
 
 fn print_report(report: &Report) {
@@ -114,4 +128,30 @@ fn start_and_compile_times(report: &Report) -> String {
         text += &format!("; later cells compile in {median:.1} s (median), {slowest:.1} s at most");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::tests::cell;
+    use crate::verdict::{Cause, Execution};
+
+    /// What is said of a chapter in which the first `failed` of ten cells failed.
+    fn lines(failed: usize) -> Vec<String> {
+        let cells = (1..=10).map(|number| {
+            let cell = Execution { number, ..cell() };
+            (cell, (number <= failed).then_some(Cause::TimeUp))
+        });
+        told("06", &Report { ready: 1.0, cells: cells.collect(), count: 10 })
+    }
+
+    #[test]
+    fn the_first_failures_are_told_and_the_others_counted() {
+        assert!(lines(0).is_empty());
+        assert_eq!(lines(1), [format!("06, cell 1: {}", Cause::TimeUp)]);
+        assert_eq!(lines(6).len(), 6);
+        assert!(lines(6)[5].starts_with("06, cell 6: "));
+        assert_eq!(lines(7).len(), 6);
+        assert!(lines(7)[5].starts_with("06: 2 more cells"));
+    }
 }

@@ -117,7 +117,10 @@ fn error_of(cell: &Execution) -> Cause {
         };
         return Cause::ProcessEnded(why);
     }
-    Cause::DoesNotCompile(first_line(detail))
+    // Where cargo itself fails, all that it says stands below this word.
+    let said = detail.split_once("no parsable errors were found. STDERR:").map(|(_, said)| said);
+    let said_error = said.and_then(|said| said.find("error:").map(|at| &said[at..]));
+    Cause::DoesNotCompile(first_line(said_error.or(said).unwrap_or(detail)))
 }
 
 /// The message of the first panic in a report: the line after "thread '…' panicked at place:".
@@ -140,10 +143,11 @@ fn first_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn cell() -> Execution {
+    /// One in which nothing happened.
+    pub fn cell() -> Execution {
         Execution {
             number: 1,
             status: Status::Ok,
@@ -193,6 +197,11 @@ mod tests {
         cell.status = Status::Error;
         cell.detail = "Error: \u{1b}[31mmismatched types\u{1b}[0m".into();
         assert_eq!(judge(&cell), Some(Cause::DoesNotCompile("mismatched types".into())));
+        let none = "Compilation failed, but no parsable errors were found. STDERR:\n";
+        cell.detail = format!("Error: {none}    Blocking waiting for file lock\nerror: no space\n");
+        assert_eq!(judge(&cell), Some(Cause::DoesNotCompile("error: no space".into())));
+        cell.detail = format!("Error: {none}Killed\n");
+        assert_eq!(judge(&cell), Some(Cause::DoesNotCompile("Killed".into())));
         cell.detail = "Error: Child process terminated with status: signal: 6".into();
         assert!(matches!(judge(&cell), Some(Cause::ProcessEnded(_))));
     }
