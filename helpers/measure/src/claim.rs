@@ -149,7 +149,7 @@ fn times(ratio: f64) -> String {
     match times {
         // Less than the runs of one and the same work differ.
         _ if times < 1.05 => "equally fast".to_owned(),
-        _ if times < 1.95 => format!("{times:.2} times {word}"),
+        _ if times < 1.995 => format!("{times:.2} times {word}"),
         _ if times < 20.0 => format!("{times:.1} times {word}"),
         _ => format!("{times:.0} times {word}"),
     }

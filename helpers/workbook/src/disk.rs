@@ -42,5 +42,6 @@ pub fn write_if_new(path: &Path, text: &str) -> Result<()> {
         return Ok(());
     }
     fs::create_dir_all(path.parent().context("a file lies in a folder")?)?;
-    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+    fs::write(path, text)
+        .with_context(|| format!("{} cannot be written (is the disk full?)", path.display()))
 }

@@ -21,7 +21,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 # Output of a thread can come after its cell has ended; so long it is waited for.
 LATE_OUTPUT_SECONDS = 0.05
-# And so long where without more of it the cell would count as failed.
+# And so long where without more of it the cell would count as failed, and has not failed already.
 MISSING_OUTPUT_SECONDS = 5
 LAST_OUTPUT_SECONDS = 0.5
 
@@ -232,7 +232,11 @@ class Run:
         if status in ("ok", "error"):
             await self.drain(LATE_OUTPUT_SECONDS)
             missed = time.monotonic() + MISSING_OUTPUT_SECONDS
-            while missing(published, cell.outputs) and time.monotonic() < missed:
+            while (
+                missing(published, cell.outputs)
+                and not any(output["output_type"] == "error" for output in cell.outputs)
+                and time.monotonic() < missed
+            ):
                 await self.drain(LATE_OUTPUT_SECONDS)
         newest = self.newest_cell()
         compiled = newest - begun_wall if newest and newest >= begun_wall else None

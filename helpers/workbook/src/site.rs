@@ -111,7 +111,9 @@ fn publish(pages: &Path, to: &Path) -> Result<()> {
         let target = to.join(file);
         fs::create_dir_all(target.parent().context("a file lies in a folder")?)
             .and_then(|()| fs::copy(pages.join(file), &target))
-            .with_context(|| format!("{} cannot be written", target.display()))?;
+            .with_context(|| {
+                format!("{} cannot be written (is the disk full?)", target.display())
+            })?;
     }
     for file in old.difference(&new) {
         // A list that somebody has changed leads nowhere else.

@@ -168,6 +168,10 @@ fn names_a_target(from: &Path) -> bool {
 ///
 /// `cargo run` and `cargo test` export a library path with their own build of helpers; a cell
 /// that finds it loads the wrong one. What tells cargo how to reach its registries stays.
+///
+/// Build scripts of crates with C code name the variables of the C compiler to cargo. Where one of them
+/// is set in a reader's shell and was not at the set-up, as by conda, CUDA or a module of a cluster,
+/// every kernel would compile those crates again, and all that need them.
 pub fn clean_environment(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(disturbs) {
@@ -190,8 +194,23 @@ fn disturbs(name: &str) -> bool {
     if disturbs_python(name) {
         return true;
     }
-    DROPPED.iter().any(|prefix| name.starts_with(prefix))
-        && !KEPT.iter().any(|prefix| name.starts_with(prefix))
+    is_of_the_c_compiler(name)
+        || DROPPED.iter().any(|prefix| name.starts_with(prefix))
+            && !KEPT.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// What the crate `cc` asks for, also as `HOST_CC` and `CC_x86_64-unknown-linux-gnu`, and gcc itself.
+fn is_of_the_c_compiler(name: &str) -> bool {
+    const TOOLS: [&str; 8] =
+        ["AR", "ARFLAGS", "CC", "CFLAGS", "CXX", "CXXFLAGS", "RANLIB", "RANLIBFLAGS"];
+    const OTHERS: [&str; 5] =
+        ["COMPILER_PATH", "CPATH", "CRATE_CC_NO_DEFAULTS", "GCC_EXEC_PREFIX", "SOURCE_DATE_EPOCH"];
+    let bare = ["HOST_", "TARGET_"].iter().find_map(|prefix| name.strip_prefix(prefix));
+    let bare = bare.unwrap_or(name);
+    let is_for = |tool: &&str| {
+        bare.strip_prefix(*tool).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    };
+    TOOLS.iter().any(is_for) || OTHERS.contains(&name) || name.ends_with("_INCLUDE_PATH")
 }
 
 #[cfg(test)]
@@ -200,7 +219,14 @@ mod tests {
 
     #[test]
     fn registry_settings_stay_and_build_settings_go() {
-        for kept in ["CARGO_HOME", "CARGO_REGISTRIES_MIRROR_INDEX", "CARGO_NET_OFFLINE", "PATH"] {
+        for kept in [
+            "CARGO_HOME",
+            "CARGO_REGISTRIES_MIRROR_INDEX",
+            "CARGO_NET_OFFLINE",
+            "PATH",
+            "LIBRARY_PATH",
+            "CCACHE_DIR",
+        ] {
             assert!(!disturbs(kept), "{kept}");
         }
         for dropped in [
@@ -213,6 +239,10 @@ mod tests {
             "LD_LIBRARY_PATH",
             "EVCXR_TMPDIR",
             "PYTHONHOME",
+            "CC",
+            "HOST_CC",
+            "CFLAGS_x86_64_unknown_linux_gnu",
+            "C_INCLUDE_PATH",
         ] {
             assert!(disturbs(dropped), "{dropped}");
         }

@@ -5,9 +5,11 @@ use crate::common::{
     wait_for, workbook,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use walkdir::WalkDir;
 
 /// A cell that writes down which kernel it runs on.
 fn note_kernel(notebook: &str) -> String {
@@ -152,7 +154,39 @@ fn two_kernels_at_once_share_nothing() {
 fn a_kernel_starts_with_what_the_seed_has_compiled() {
     set_up();
     let _turn = turn();
-    expect_nothing_compiled("", "");
+    expect_nothing_compiled(workbook(), "", "");
+}
+
+/// Nor where the shell sets what build scripts look at, and the seed was compiled without.
+#[test]
+fn a_shell_with_settings_for_a_c_compiler_compiles_nothing_anew() {
+    set_up();
+    let _turn = turn();
+    let names = looked_at_by_build_scripts();
+    assert!(names.contains("CC") && names.contains("CPATH"), "{names:?}");
+    let mut command = workbook();
+    command.envs(names.iter().map(|name| (name, "1")));
+    expect_nothing_compiled(command, "", "");
+}
+
+/// The variables that the build scripts of the seed have named to cargo, without a crate's own, such as
+/// ring's `RING_…`, and those that cargo itself sets.
+fn looked_at_by_build_scripts() -> BTreeSet<String> {
+    const CALL: &str = "rerun-if-env-changed=";
+    let mut names = BTreeSet::new();
+    for file in WalkDir::new(&crate::common::places().seed) {
+        let file = file.unwrap();
+        if file.file_name() != "output" {
+            continue;
+        }
+        let package = file.path().parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let own = package.split('-').next().unwrap().to_uppercase();
+        let said = fs::read_to_string(file.path()).unwrap();
+        let of_this = said.lines().filter_map(|line| Some(line.split_once(CALL)?.1));
+        names.extend(of_this.filter(|name| !name.starts_with(&own)).map(str::to_owned));
+    }
+    names.retain(|name| !name.starts_with("CARGO_") && name != "OUT_DIR");
+    names
 }
 
 /// A reader's own configuration of cargo, above the folder in which cells are compiled, by which
@@ -178,12 +212,12 @@ fn a_readers_configuration_of_cargo_compiles_nothing_anew() {
     )
     .unwrap();
     let _turn = turn();
-    expect_nothing_compiled("", "");
+    expect_nothing_compiled(workbook(), "", "");
 }
 
 /// Runs a notebook with these lines in its first cell, and this cell, and compares what its kernel then
 /// has with the seed. The caller has a turn.
-pub fn expect_nothing_compiled(dependencies: &str, using: &str) {
+pub fn expect_nothing_compiled(command: Command, dependencies: &str, using: &str) {
     let facts = Facts::new();
     let check = r#"use std::{fs, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 fn files(folder: &Path, found: &mut Vec<(String, fs::Metadata)>) {
@@ -240,7 +274,7 @@ fn compare(seed: &str, ours: &[&str]) {
             code(&format!("compare({:?}, &{ours:?});", seed.to_string_lossy())),
         ],
     );
-    run_in_turn(workbook(), &notebook, &[]).expect_success();
+    run_in_turn(command, &notebook, &[]).expect_success();
     facts.expect_nothing_left();
 }
 

@@ -154,8 +154,8 @@ fn an_added_crate() {
     let (done, again) = say(&["add", "rand@0.10"]);
     assert!(done && again.contains("is there already"), "{again}");
     let using = "assert!(rand::random::<f64>() < 1.0);";
-    expect_nothing_compiled("", using);
-    expect_nothing_compiled(&line, using);
+    expect_nothing_compiled(workbook(), "", using);
+    expect_nothing_compiled(workbook(), &line, using);
     drop(rand);
     let (_, doctor) = say(&["doctor"]);
     assert!(!doctor.contains("rand ") && doctor.contains("ready ("), "{doctor}");
