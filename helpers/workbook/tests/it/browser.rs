@@ -16,8 +16,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-/// One JupyterLab at a time: its log is a file of the workbook.
-static ONE_LAB: Mutex<()> = Mutex::new(());
+/// One JupyterLab at a time: its log is a file of the workbook, and it looks for a free port some time
+/// before it takes it, so that two that start together may want the same.
+pub static ONE_LAB: Mutex<()> = Mutex::new(());
 
 /// A running `cargo workbook lab`, of a user who has never used JupyterLab before.
 struct Lab {

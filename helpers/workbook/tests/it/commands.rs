@@ -1,5 +1,6 @@
 //! Do the other commands do what they say? `reset` is tested beside its code, on a scratch clone.
 
+use crate::browser::ONE_LAB;
 use crate::common::{
     Notebook, SETUP, code, places, root, run_with, set_up, text_of, turn, wait_for, workbook,
 };
@@ -10,6 +11,7 @@ use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime};
 
 /// What setup makes, each file with the time of its last change.
@@ -185,6 +187,7 @@ fn get(url: &str) -> String {
 #[test]
 fn jupyterlab_opens_chapter_00_whatever_the_readers_configuration_says() {
     set_up();
+    let _only = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let own = tempfile::tempdir().unwrap();
     let hostile = "c.ServerApp.root_dir = '/usr'\nc.ServerApp.base_url = '/x/'\n\
                    c.ServerApp.ip = '0.0.0.0'\nc.ServerApp.token = ''\nc.IdentityProvider.token = ''\n\
