@@ -83,7 +83,7 @@ pub fn run(layout: &Layout, arguments: Arguments) -> Result<ExitCode> {
 /// The first failures of a notebook, a line each. A cell that does not compile takes many others with
 /// it, and what they say buries the cause.
 fn told(name: &str, report: &Report) -> Vec<String> {
-    const MOST: usize = 5;
+    const MOST: usize = 20;
     let lines =
         report.failures().map(|(cell, cause)| format!("{name}, cell {}: {cause}", cell.number));
     let mut lines: Vec<String> = lines.collect();
@@ -136,22 +136,22 @@ mod tests {
     use crate::verdict::tests::cell;
     use crate::verdict::{Cause, Execution};
 
-    /// What is said of a chapter in which the first `failed` of ten cells failed.
+    /// What is said of a chapter in which the first `failed` of thirty cells failed.
     fn lines(failed: usize) -> Vec<String> {
-        let cells = (1..=10).map(|number| {
+        let cells = (1..=30).map(|number| {
             let cell = Execution { number, ..cell() };
             (cell, (number <= failed).then_some(Cause::TimeUp))
         });
-        told("06", &Report { ready: 1.0, cells: cells.collect(), count: 10 })
+        told("06", &Report { ready: 1.0, cells: cells.collect(), count: 30 })
     }
 
     #[test]
     fn the_first_failures_are_told_and_the_others_counted() {
         assert!(lines(0).is_empty());
         assert_eq!(lines(1), [format!("06, cell 1: {}", Cause::TimeUp)]);
-        assert_eq!(lines(6).len(), 6);
-        assert!(lines(6)[5].starts_with("06, cell 6: "));
-        assert_eq!(lines(7).len(), 6);
-        assert!(lines(7)[5].starts_with("06: 2 more cells"));
+        assert_eq!(lines(21).len(), 21);
+        assert!(lines(21)[20].starts_with("06, cell 21: "));
+        assert_eq!(lines(22).len(), 21);
+        assert!(lines(22)[20].starts_with("06: 2 more cells"));
     }
 }
