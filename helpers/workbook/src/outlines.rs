@@ -12,6 +12,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// The parts of the standard library that are read. All of it is 52 MB, half of which are the
 /// instructions of all processors and the library's own tests.
@@ -50,11 +51,14 @@ pub fn of_library(
     Ok(Some(made))
 }
 
-/// The folder of the outlines as this program makes them; those of others are removed. A change of this
-/// file gives it another name, since it may change what an outline is.
+/// The folder of the outlines as this program makes them; those of others are removed.
 fn kept_in(layout: &Layout) -> Result<PathBuf> {
+    /// Another one with each change of this file, since it may change what an outline is. A kernel asks
+    /// for it once for each of two hundred crates.
+    static RULES: LazyLock<String> =
+        LazyLock::new(|| layout::fingerprint(include_bytes!("outlines.rs")));
     let all = layout.outlines();
-    let ours = all.join(layout::fingerprint(include_bytes!("outlines.rs")));
+    let ours = all.join(&*RULES);
     if !ours.exists() {
         for other in fs::read_dir(&all).into_iter().flatten() {
             let other = other?.path();

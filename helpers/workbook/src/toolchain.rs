@@ -191,12 +191,11 @@ fn disturbs(name: &str) -> bool {
         "RUSTUP_DIST_SERVER",
     ];
     const DROPPED: [&str; 5] = ["CARGO", "RUST", "EVCXR_", "LD_LIBRARY_PATH", "DYLD_"];
-    if disturbs_python(name) {
+    if disturbs_python(name) || is_of_the_c_compiler(name) {
         return true;
     }
-    is_of_the_c_compiler(name)
-        || DROPPED.iter().any(|prefix| name.starts_with(prefix))
-            && !KEPT.iter().any(|prefix| name.starts_with(prefix))
+    DROPPED.iter().any(|prefix| name.starts_with(prefix))
+        && !KEPT.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// What the crate `cc` asks for, also as `HOST_CC` and `CC_x86_64-unknown-linux-gnu`, and gcc itself.
